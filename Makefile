@@ -1,0 +1,32 @@
+# `make run` runs the main job, `make test` the tests; both make the environment they need first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: run test test-all lint clean
+
+run: $(READY)
+	$(BIN)/python -m pipelines.run --runner=DirectRunner $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+# The stamp is written last: an installation that was cut off is taken up again.
+$(READY): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
+		-c .ci/constraints.txt -e ".[demo,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs
