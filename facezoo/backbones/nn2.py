@@ -31,8 +31,9 @@ _NN4 = (_3A, _3B, _3C, _4A, _4B, _4C, _4D, _4E, _NN4_5A, _NN4_5B)
 _SMALL1 = (_3A, _3B, _3C, _4A, _4B, _4E, _NN4_5A, _NN4_5B)
 _SMALL2 = (_3A, _3B, _3C, _4A, _4E, _SMALL2_5A, _SMALL2_5B)
 _OPENFACE = {"image_shape": (96, 96, 3), "use_bias": True, "l2_pool_padding": "openface"}
-# Stem 4x and blocks 3c and 4e 2x each, rounded up at each step.
-_STRIDE = 32
+# The network halves the image five times, rounding up: the last map needs two rows to have
+# something to pool, and three where a 3x3 window must fit without padding.
+_SMALLEST_SIDE = {"same": 17, "openface": 65}
 
 
 @registry.register("backbone")
@@ -42,8 +43,8 @@ class NN2(Backbone):
 
     Args:
         blocks: Rows of table 2 from 3a on, as `InceptionRow` or its values.
-        image_shape: (height, width, channels), pixels; 17 or more, so that the last map keeps
-            something to pool.
+        image_shape: (height, width, channels), pixels; 17 or more a side, 65 or more for
+            `l2_pool_padding="openface"`.
         use_bias: Whether convolutions have a bias beside the batch normalisation, as OpenFace's.
         use_batch_norm: False gives the network as it was in 2015, without it.
         l2_pool_padding: `"same"` or `"openface"`, see `facezoo.layers.inception`.
@@ -67,7 +68,7 @@ class NN2(Backbone):
         "blocks": (
             ("3a", 4, 4, 8, 4, 4, "l2", 4),
             ("3b", 0, 4, 8, 4, 4, "max", 0, 2),
-            ("3c", 4, 4, 8, 0, 0, "max", 4, 2),
+            ("3c", 0, 4, 8, 0, 0, "max", 4, 2),
         ),
         "image_shape": (33, 40, 3),
     }
@@ -122,12 +123,14 @@ class NN2(Backbone):
 
 
 def _check(image_shape: tuple[int, int, int], l2_pool_padding: str) -> None:
-    if min(image_shape[:2]) <= _STRIDE // 2:
-        raise ValueError(
-            f"image_shape must be (height, width, channels) with at least {_STRIDE // 2 + 1} "
-            f"pixels a side, because the network halves it five times. Received: {image_shape}."
-        )
-    if l2_pool_padding not in ("same", "openface"):
+    if l2_pool_padding not in _SMALLEST_SIDE:
         raise ValueError(
             f'l2_pool_padding must be "same" or "openface". Received: {l2_pool_padding!r}.'
+        )
+    smallest = _SMALLEST_SIDE[l2_pool_padding]
+    if min(image_shape[:2]) < smallest:
+        raise ValueError(
+            f"image_shape must be (height, width, channels) with at least {smallest} pixels a "
+            f"side for l2_pool_padding={l2_pool_padding!r}, because the network halves it five "
+            f"times. Received: {tuple(image_shape)}."
         )
