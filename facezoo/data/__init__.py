@@ -1,0 +1,1 @@
+"""Bytes to batches: records, images, sources, preprocessing, sampling."""
