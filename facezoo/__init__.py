@@ -1,0 +1,20 @@
+"""The public face of facezoo: importing it registers every part with Keras."""
+
+from facezoo import backbones, heads, layers, losses
+from facezoo.data.preprocessing import Preprocessing
+from facezoo.losses import TripletSemiHardLoss
+from facezoo.models import FaceModel, create_backbone, create_head, create_model, list_parts
+
+__all__ = [
+    "FaceModel",
+    "Preprocessing",
+    "TripletSemiHardLoss",
+    "backbones",
+    "create_backbone",
+    "create_head",
+    "create_model",
+    "heads",
+    "layers",
+    "list_parts",
+    "losses",
+]

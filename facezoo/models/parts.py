@@ -1,0 +1,70 @@
+"""Names to parts: backbones, heads and embedding outputs by what the field calls them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from facezoo import registry
+from facezoo.contracts import Backbone, MarginHead
+from facezoo.layers.embedding_output import EmbeddingOutput
+
+# The embedding that a network was published with; all others take the global average.
+_DEFAULT_POOLING = {"mobilefacenet": "depthwise"}
+
+
+def create_backbone(name: str, **overrides: Any) -> Backbone:
+    """Makes a backbone of the zoo.
+
+    Args:
+        name: Variant, such as `"nn4"`; `list_parts("backbone")` lists them.
+        overrides: Arguments of its class, such as `image_shape=(112, 96, 3)`.
+
+    Raises:
+        ValueError: The name is unknown, or an argument out of range.
+    """
+    return _create("backbone", name, {"name": name, **overrides})
+
+
+def create_head(name: str, **arguments: Any) -> MarginHead:
+    """Makes a head.
+
+    Args:
+        name: Such as `"cosface"`; `list_parts("head")` lists them.
+        arguments: `num_classes`, `scale`, and the head's own, such as `margin`.
+
+    Raises:
+        ValueError: The name is unknown, or an argument out of range.
+    """
+    return _create("head", name, arguments)
+
+
+def create_embedding(
+    backbone: Backbone, embedding_dim: int, pooling: str | None, batch_norm: bool | None
+) -> EmbeddingOutput:
+    """Makes the embedding output of a backbone; `pooling` None means as published."""
+    if pooling is None:
+        pooling = _DEFAULT_POOLING.get(_file_name(backbone), "average")
+    return EmbeddingOutput(embedding_dim, pooling, batch_norm, name="embedding")
+
+
+def list_parts(kind: str) -> list[str]:
+    """Returns the names of a kind's parts: `"backbone"`, `"head"`, `"loss"` or `"layer"`.
+
+    Raises:
+        ValueError: The kind is unknown.
+    """
+    return registry.names(kind)
+
+
+def variant_name(part: Any) -> str:
+    """Returns a part's variant, if it bears the name of one, or else the name of its file."""
+    variants = getattr(type(part), "VARIANTS", {})
+    return part.name if part.name in variants else _file_name(part)
+
+
+def _file_name(part: Any) -> str:
+    return type(part).__module__.rpartition(".")[2]
+
+
+def _create(kind: str, name: str, arguments: Mapping[str, Any]) -> Any:
+    cls, defaults = registry.get(kind, name)
+    return cls(**{**defaults, **arguments})
