@@ -1,0 +1,143 @@
+"""Loads a model from whichever of its forms a path names, so that verbs need not ask."""
+
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from absl import app, flags
+
+from facezoo import presets
+from facezoo.data.decode import resize
+from facezoo.data.preprocessing import Preprocessing
+from facezoo.models import FaceModel
+from facezoo.serving import ServedModel
+
+_FORMS = (
+    "a .keras file, a preset folder (preset.json), a SavedModel directory (saved_model.pb), "
+    "a serving directory (numbered versions), or the name of a preset with weights"
+)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model and what it takes to use it.
+
+    Args:
+        embed: Images uint8 [H, W, 3], each of any size, to NumPy
+            `{"embedding": float32 [N, D], "norm": float32 [N]}`.
+        fingerprint: Of the model's `Preprocessing`; None if it is not known.
+        thresholds: Content of thresholds.json; None if nothing was measured.
+    """
+
+    embed: Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
+    fingerprint: str | None
+    thresholds: Mapping[str, Any] | None
+
+
+def define_flag(flag_values: flags.FlagValues) -> None:
+    """Adds `--model`."""
+    flags.DEFINE_string("model", None, f"The model: {_FORMS}.", flag_values=flag_values)
+
+
+def load(path: str | None) -> LoadedModel:
+    """Finds out what a path is, and loads the model.
+
+    Args:
+        path: One of the forms that `--model` lists. Thresholds are those in the preset.json of the
+            folder, beside the `.keras` file, or in the SavedModel's `assets.extra`.
+
+    Raises:
+        app.UsageError: There is no path.
+        OSError: A file is missing or cannot be read.
+        ValueError: The path is none of the forms, or its content is broken.
+    """
+    if not path:
+        raise app.UsageError(f"--model is needed: {_FORMS}.")
+    place = Path(path)
+    if place.suffix == ".keras" and place.is_file():
+        return _from_keras(_load_keras(place), _preset_beside(place))
+    if (place / "saved_model.pb").is_file():
+        return _from_saved_model(place)
+    if versions := _versions(place):
+        return _from_saved_model(versions[-1])
+    if path in presets.names() or (place / presets.PRESET_FILE).is_file():
+        return _from_preset(path)
+    what = "it is none of these" if place.exists() else "there is no such file or folder"
+    raise ValueError(f"--model must be {_FORMS}. Received: {path!r}, but {what}.")
+
+
+def _check_whole(weights: str | Path) -> None:
+    """Raises ValueError for a damaged file, which Keras would report as missing."""
+    try:
+        with zipfile.ZipFile(weights) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        damaged = str(error)
+    if damaged is not None:
+        raise ValueError(f"{weights} is damaged or no Keras model: {damaged}. Copy it again.")
+
+
+def _load_keras(file: Path) -> FaceModel:
+    _check_whole(file)
+    try:
+        model = keras.models.load_model(file)
+    except TypeError as error:
+        # Keras adds the whole configuration in further lines.
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{file} is no model of facezoo: {reason}") from error
+    if not isinstance(model, FaceModel):
+        raise ValueError(f"{file} must hold a FaceModel. Received: a {type(model).__name__}.")
+    return model
+
+
+def _preset_beside(file: Path) -> Mapping[str, Any] | None:
+    """The preset that was saved with these weights, not with others in the same folder."""
+    if not (file.parent / presets.PRESET_FILE).is_file():
+        return None
+    preset = presets.load(file.parent)
+    return preset if preset["weights"] == str(file.absolute()) else None
+
+
+def _from_preset(name_or_folder: str) -> LoadedModel:
+    preset = presets.load(name_or_folder)
+    if preset["weights"] is None:
+        raise ValueError(
+            f"The preset {name_or_folder!r} has no weights: its embeddings would be random. "
+            "Train it with `python -m pipelines.run`, and give the folder that it names."
+        )
+    _check_whole(preset["weights"])
+    return _from_keras(FaceModel.from_preset(name_or_folder), preset)
+
+
+def _from_keras(model: FaceModel, preset: Mapping[str, Any] | None) -> LoadedModel:
+    def embed(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        batch = np.stack([resize(image, model.preprocessing) for image in images])
+        prediction = model(model.preprocessing.standardize(batch), training=False)
+        return {name: keras.ops.convert_to_numpy(value) for name, value in prediction.items()}
+
+    return LoadedModel(embed, model.preprocessing.fingerprint(), preset and preset["thresholds"])
+
+
+def _versions(place: Path) -> list[Path]:
+    """Folders of a serving directory's versions, oldest first."""
+    folders = place.iterdir() if place.is_dir() else ()
+    complete = [folder for folder in folders if (folder / "saved_model.pb").is_file()]
+    return sorted((one for one in complete if one.name.isdecimal()), key=lambda one: int(one.name))
+
+
+def _from_saved_model(folder: Path) -> LoadedModel:
+    served = ServedModel(folder)
+
+    def embed(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        # One by one: the signature takes batches of one size only.
+        answers = [served(image[np.newaxis]) for image in images]
+        return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
+
+    if served.preset is None:
+        return LoadedModel(embed, None, None)
+    preprocessing = Preprocessing(**served.preset["preprocessing"])
+    return LoadedModel(embed, preprocessing.fingerprint(), served.preset["thresholds"])

@@ -1,0 +1,91 @@
+"""Are two photographs of the same person? Prints the distance, the threshold and the verdict."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+from facezoo import shapes
+from facezoo.cli import model_loading, thresholds
+from facezoo.cli.pictures import read_picture
+
+USAGE = "verify A.jpg B.jpg --model=PATH [--far=1e-2 | --threshold=T] [--json]"
+HELP = """Prints the squared L2 distance of the two embeddings (0 equal, 4 opposite), the threshold
+with its source, and the verdict: same if the distance is at most the threshold.
+The pictures must be cropped to the face as those that the model was trained on.
+
+Exit codes, for scripts: 0 same, 1 different, 2 error, 3 no verdict, because no measured threshold
+is stored with the model."""
+SAME, DIFFERENT, NO_VERDICT = 0, 1, 3
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Adds `--model`, `--far` and `--threshold`."""
+    model_loading.define_flag(flag_values)
+    flags.DEFINE_float(
+        "far",
+        None,
+        "Use the stored threshold at which this share of impostors was accepted, such as 1e-2.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_float(
+        "threshold",
+        None,
+        "Use this squared L2 distance instead of a stored one.",
+        flag_values=flag_values,
+    )
+
+
+def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
+    """Compares two photographs.
+
+    Raises:
+        app.UsageError: The arguments do not fit.
+        OSError: A file cannot be read.
+        ValueError: A picture, the model or its thresholds cannot be used.
+    """
+    if len(arguments) != 2:
+        raise app.UsageError(f"verify takes two photographs. Received: {len(arguments)}.")
+    far, value = options["far"].value, options["threshold"].value
+    if far is not None and value is not None:
+        raise app.UsageError("Give --far or --threshold, not both.")
+    pictures = [read_picture(path) for path in arguments]
+    model = model_loading.load(options["model"].value)
+    if value is not None:
+        threshold = thresholds.given(value)
+    else:
+        threshold = thresholds.stored(model.thresholds, model.fingerprint, far)
+    one, other = model.embed(pictures)[shapes.EMBEDDING].astype(np.float64)
+    # Rounded as the distances that the thresholds were chosen from.
+    distance = float(np.float32(np.sum(np.square(one - other))))
+    same = None if threshold is None else distance <= threshold.value
+    report = {
+        "images": list(arguments),
+        "distance": distance,
+        "distance_name": "squared_l2",
+        "threshold": None if threshold is None else asdict(threshold),
+        "same": same,
+    }
+    print(json.dumps(report, indent=2) if options["json"].value else _words(report))
+    return {True: SAME, False: DIFFERENT, None: NO_VERDICT}[same]
+
+
+def _words(report: Mapping[str, Any]) -> str:
+    distance = f"distance   {report['distance']:.5g}  (squared L2: 0 equal, 4 opposite)"
+    threshold = report["threshold"]
+    if threshold is None:
+        return (
+            f"{distance}\n"
+            "threshold  none: no measured threshold is stored with this model. Give the preset "
+            "folder\n           that the pipeline's ModelCardGen wrote, or --threshold.\n"
+            "verdict    none"
+        )
+    point = threshold["operating_point"]
+    source = threshold["source"]
+    if point is not None:
+        source = f"operating point {point!r}, chosen on {source}"
+    verdict = "same person" if report["same"] else "different people"
+    return f"{distance}\nthreshold  {threshold['value']:.5g}  ({source})\nverdict    {verdict}"
