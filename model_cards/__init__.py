@@ -1,0 +1,1 @@
+"""Model cards: the template that ModelCardGen fills, and one card per built-in preset."""

@@ -1,0 +1,244 @@
+"""Evaluator: scores a model on people it has never seen, blesses it if it is the best so far."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facezoo import evaluation, metrics
+from facezoo.data import schema
+from facezoo.data.examples import parse_example
+from facezoo.data.pairs import all_pairs, count_pairs
+from facezoo.data.records import read_records
+from facezoo.models import FaceModel
+from pipelines.artifacts import Artifact, Examples, Model, ModelBlessing, ModelEvaluation
+from pipelines.component import Component, ComponentError, Context, Counts
+from pipelines.embedding import BASELINE, MODEL, PIXEL, UNTRAINED, EmbedBatch, embed_shards
+
+NAMES = {
+    MODEL: "trained model",
+    PIXEL: "raw pixels",
+    UNTRAINED: "untrained network",
+    BASELINE: "last blessed model",
+}
+SOURCE = (
+    "all {num_genuine} genuine and {num_impostor} impostor pairs of {num_images} images of "
+    "{num_identities} people: split {split} of {datasets}"
+)
+TITLE = (
+    "{num_identities} people of the {split} split, "
+    "{num_genuine:,} genuine and {num_impostor:,} impostor pairs"
+)
+_SCALARS = ("auc", "eer", "accuracy", "val_at_far_1e-2", "val_at_far_1e-3")
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of `Evaluator`.
+
+    Args:
+        split: The split to score.
+        batch_size: Images embedded at once.
+        num_folds: Folds of people for the accuracy, at least 2.
+        min_auc: AUC that a model must reach to be blessed, in [0, 1].
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    split: str = schema.EVAL
+    batch_size: int = 64
+    num_folds: int = 5
+    min_auc: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {self.batch_size}.")
+        if self.num_folds < 2:
+            raise ValueError(f"num_folds must be at least 2. Received: {self.num_folds}.")
+        if not 0 <= self.min_auc <= 1:
+            raise ValueError(f"min_auc must be in [0, 1]. Received: {self.min_auc}.")
+
+
+def read_labels(shards: Iterable[Path]) -> tuple[NDArray[np.int32], str]:
+    """Returns the labels of all records in order, int32 [N], and the names of their data sets.
+
+    Raises:
+        ComponentError: A record is damaged.
+    """
+    label, datasets = [], set()
+    try:
+        for record in (parse_example(one) for shard in shards for one in read_records(shard)):
+            label.append(record.label)
+            datasets.add(record.dataset)
+    except ValueError as error:
+        raise ComponentError(str(error)) from error
+    return np.array(label, np.int32), ", ".join(sorted(datasets))
+
+
+def check_pairs(label: NDArray, split: str) -> None:
+    """Raises ComponentError where the people of the split do not make pairs of both kinds."""
+    counts = count_pairs(label)
+    if not counts["num_genuine"] or not counts["num_impostor"]:
+        raise ComponentError(
+            f"The {split} split cannot be scored: that takes two people or more, one of them with "
+            f"two images or more. It holds {counts['num_images']} images of "
+            f"{counts['num_identities']} people. Add people, or put a larger share into {split}."
+        )
+
+
+def load_model(artifact: Model) -> FaceModel:
+    """Loads a model with the preprocessing that it is bound to.
+
+    Raises:
+        ComponentError: Files are missing or damaged, or the preprocessing does not fit.
+    """
+    try:
+        return FaceModel.from_preset(artifact.uri)
+    except (OSError, TypeError, ValueError) as error:
+        raise ComponentError(f"The model in {artifact.uri} cannot be scored: {error}") from error
+
+
+def judge(auc: Mapping[str, float], min_auc: float) -> tuple[bool, list[str]]:
+    """Decides whether a model is blessed.
+
+    Args:
+        auc: Of the model and of all that it must beat, by the keys of `NAMES`.
+        min_auc: What it must reach as well.
+
+    Returns:
+        Whether it is strictly better than all of them, and one sentence for each comparison.
+    """
+    own = auc[MODEL]
+    rivals = [name for name in NAMES if name in auc and name != MODEL]
+    reasons = [
+        f"AUC {own:.4f} {'is' if own > auc[name] else 'is not'} above {auc[name]:.4f} of the "
+        f"{NAMES[name]}"
+        for name in rivals
+    ]
+    if own < min_auc:
+        reasons.append(f"AUC {own:.4f} is below min_auc {min_auc:.4f}")
+    return own >= min_auc and all(own > auc[name] for name in rivals), reasons
+
+
+def check_finite(embeddings: Mapping[str, NDArray]) -> None:
+    """Raises ComponentError where embeddings are no numbers."""
+    for name, embedding in embeddings.items():
+        if not np.isfinite(embedding).all():
+            raise ComponentError(
+                f"The embeddings of the {NAMES[name]} are not finite: its training has diverged. "
+                "Train it with a lower learning rate."
+            )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON whose bytes depend on nothing but the content."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_pictures(
+    folder: Path,
+    embeddings: Mapping[str, NDArray],
+    label: NDArray,
+    scores: Mapping[str, Mapping[str, Any]],
+    title: str,
+) -> None:
+    """Writes the plots, and plots and scores once more for TensorBoard."""
+    distances = {name: all_pairs(embedding, label) for name, embedding in embeddings.items()}
+    curves = {NAMES[name]: metrics.roc_curve(*pairs) for name, pairs in distances.items()}
+    named = {NAMES[name]: found for name, found in scores.items()}
+    plots = {
+        "roc": evaluation.plot_roc(curves, named, title),
+        "distances": evaluation.plot_distances(*distances[MODEL], scores[MODEL], title),
+    }
+    for name, png in plots.items():
+        (folder / f"{name}.png").write_bytes(png)
+    for name, found in scores.items():
+        scalars = {f"evaluation/{key}": found[key] for key in _SCALARS if found[key] is not None}
+        images = {f"evaluation/{key}": png for key, png in plots.items()} if name == MODEL else {}
+        evaluation.write_event_file(folder / "tensorboard" / name, scalars, images)
+
+
+def bless(
+    blessing: Artifact, verdict: Mapping[str, Any], model: Model, baseline: Model | None
+) -> None:
+    """Writes the verdict as TFX does: an empty file, and properties."""
+    (blessing.uri / ("BLESSED" if verdict["blessed"] else "NOT_BLESSED")).touch()
+    blessing.properties |= {
+        "blessed": int(verdict["blessed"]),
+        "current_model": model.fingerprint,
+        "baseline_model": baseline.fingerprint if baseline is not None else "",
+        "reasons": "; ".join(verdict["reasons"]),
+    }
+
+
+class Evaluator(Component):
+    """Scores all pairs of a split's people by the model and by what it must beat.
+
+    Inputs:
+        transformed_examples: Face crops.
+        model: `model.keras` and `preset.json`.
+        baseline_model: The last blessed model, if there is one.
+
+    Outputs:
+        evaluation: `metrics.json`, `thresholds.json`, `roc.png`, `distances.png`, and
+            `tensorboard/` with one run for each of the model, raw pixels, the untrained network
+            and the last blessed model.
+        blessing: `BLESSED` or `NOT_BLESSED`, an empty file; the properties `blessed` (1 or 0),
+            `current_model` and `baseline_model` (fingerprints) and `reasons`.
+
+    Guarantees:
+        Deterministic on one kind of machine: batches, their order and the untrained network's
+        weights are fixed. No random choice, no sampling of pairs. A record that is damaged, gets
+        lost on the way or cannot be decoded stops the run. A model is blessed only if its AUC is
+        strictly above that of raw pixels, of the untrained network and of the last blessed model.
+    """
+
+    INPUTS = {"transformed_examples": Examples, "model": Model}
+    OPTIONAL_INPUTS = {"baseline_model": Model}
+    OUTPUTS = {"evaluation": ModelEvaluation, "blessing": ModelBlessing}
+    Params = Params
+
+    def run(
+        self,
+        inputs: Mapping[str, Artifact | None],
+        outputs: Mapping[str, Artifact],
+        context: Context,
+    ) -> Counts:
+        params, examples = self.params, inputs["transformed_examples"]
+        model, baseline = inputs["model"], inputs.get(BASELINE)
+        shards = examples.shards(params.split)
+        label, datasets = read_labels(shards)
+        check_pairs(label, params.split)
+        preprocessing = load_model(model).preprocessing
+        if baseline is not None:
+            load_model(baseline)
+        folder = outputs["evaluation"].uri
+        embed = EmbedBatch(str(model.uri), None if baseline is None else str(baseline.uri))
+        embeddings, label = embed_shards(shards, embed, params.batch_size, folder, context)
+        check_finite(embeddings)
+        scores = {
+            name: evaluation.evaluate_embedding(embeddings[name], label, params.num_folds)
+            for name in embeddings
+        }
+        blessed, reasons = judge({name: scores[name]["auc"] for name in scores}, params.min_auc)
+        counts = count_pairs(label)
+        verdict = {"blessed": blessed, "reasons": reasons}
+        write_json(folder / "metrics.json", {BASELINE: None, **scores, **counts, **verdict})
+        facts = {**counts, "split": params.split, "datasets": datasets}
+        table = evaluation.threshold_table(scores[MODEL], preprocessing, SOURCE.format(**facts))
+        write_json(folder / "thresholds.json", table)
+        write_pictures(folder, embeddings, label, scores, TITLE.format(**facts))
+        bless(outputs["blessing"], verdict, model, baseline)
+        return {
+            "people": counts["num_identities"],
+            "images": counts["num_images"],
+            "pairs": counts["num_genuine"] + counts["num_impostor"],
+            "AUC": round(scores[MODEL]["auc"], 4),
+            "blessed": int(blessed),
+        }

@@ -1,0 +1,226 @@
+"""InfraValidator: whether the exported model answers a server as it answers Keras."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from facezoo import serving
+from facezoo.data import schema
+from facezoo.data.dataset import image_dataset
+from facezoo.data.examples import parse_example
+from facezoo.data.records import read_records
+from facezoo.models import FaceModel
+from pipelines.artifacts import Artifact, Examples, InfraBlessing, Model
+from pipelines.component import Component, ComponentError, Context, Counts
+
+_BLESSED = "INFRA_BLESSED"
+_NOT_BLESSED = "INFRA_NOT_BLESSED"
+_STAMPED_MODEL = "stamped_model"
+_SERVING_DIR = "Format-Serving"
+_REPORT_FILE = "report.json"
+_LOADER = Path(__file__).parent.parent / "saved_model_loader"
+
+_Report = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Params:
+    """What a served model is asked, and how near its answers must be.
+
+    Args:
+        num_photographs: Records of the eval split it is asked about, 1 to 256.
+        tolerance: Largest difference allowed from the Keras model's answers (absolute; relative
+            for norms above 1), and of an embedding's length from 1.
+        timeout: Seconds that loading and answering may take.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    num_photographs: int = 8
+    tolerance: float = 1e-5
+    timeout: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_photographs <= 256:
+            raise ValueError(
+                f"num_photographs must be in [1, 256]. Received: {self.num_photographs}."
+            )
+        for name in ("tolerance", "timeout"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0. Received: {getattr(self, name)}.")
+
+
+class NotServableError(Exception):
+    """Why a model is not blessed; one line."""
+
+
+def ask_keras(
+    model_dir: Path, shards: Sequence[Path], num_photographs: int
+) -> list[serving.Request]:
+    """Makes requests from the first photographs of the shards, with the Keras model's answers.
+
+    The answers go the way of training, from TFRecord through `image_dataset`, so that a served
+    model which prepares its images in another way is found out.
+
+    Raises:
+        ComponentError: The model cannot be read, or there are no photographs.
+    """
+    records = itertools.chain.from_iterable(map(read_records, shards))
+    first = itertools.islice(records, num_photographs)
+    photographs = [parse_example(record).encoded for record in first]
+    if not photographs:
+        raise ComponentError(
+            "InfraValidator needs photographs to ask about, but the eval split is empty. "
+            "Give more people, or a larger share of them to the eval split."
+        )
+    try:
+        model = FaceModel.from_preset(model_dir)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ComponentError(
+            f"The Keras model in {model_dir} cannot be loaded: {error}. "
+            "Delete that folder and run the pipeline again."
+        ) from error
+    # The loader computes on the CPU too: a GPU rounds convolutions by more than the tolerance.
+    with tf.device("CPU"):
+        dataset = image_dataset(shards, model.preprocessing, len(photographs))
+        image, _ = next(iter(dataset))
+        answer = {name: values.numpy() for name, values in model(image, training=False).items()}
+    return serving.make_requests(photographs, image.numpy(), answer)
+
+
+def stamp(source: Path, folder: Path, requests: Sequence[serving.Request]) -> None:
+    """Copies a SavedModel and adds the warm-up requests.
+
+    Raises:
+        NotServableError: There is no SavedModel.
+    """
+    if not source.is_dir():
+        raise NotServableError(f"The model has no {source.name}/.")
+    shutil.copytree(source, folder)
+    serving.write_warmup(folder, requests)
+
+
+def try_out(folder: Path, timeout: float) -> _Report:
+    """Loads a SavedModel in a fresh process without Python TensorFlow and asks its requests.
+
+    Returns:
+        Per signature what `pipelines/saved_model_loader` measured.
+
+    Raises:
+        NotServableError: It cannot be loaded or run, or not in time.
+    """
+    libraries = Path(tf.__file__).parent
+    command = [sys.executable, "-I", _LOADER, folder.name, "--libraries", libraries]
+    try:
+        done = subprocess.run(
+            command,
+            # A relative path keeps this machine's folders out of the messages, and of the report.
+            cwd=folder.parent,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotServableError(f"It did not answer within {timeout:g} seconds.") from error
+    if done.returncode < 0:
+        raise NotServableError(f"The process that loaded it died of signal {-done.returncode}.")
+    if done.returncode > 0:
+        raise NotServableError(done.stderr.strip().rpartition("\n")[2])
+    return json.loads(done.stdout)
+
+
+def judge(report: _Report, tolerance: float) -> None:
+    """Checks what `try_out` measured.
+
+    Raises:
+        NotServableError: A signature is too far off.
+    """
+    for signature, found in report.items():
+        for measure, what in (
+            ("max_difference", "differs from the Keras model"),
+            ("max_norm_error", "gives embeddings whose length differs from 1"),
+        ):
+            if not found[measure] <= tolerance:
+                raise NotServableError(
+                    f"{signature} {what} by {found[measure]:.2g}; {tolerance:g} is allowed."
+                )
+
+
+class InfraValidator(Component):
+    """Serves the model once, as a server would, before it may be pushed.
+
+    TensorFlow's own C++ loader, which TensorFlow Serving is built on, loads the SavedModel in a
+    process without Python TensorFlow, Keras and facezoo, and answers every signature. The server's
+    binary itself is not run.
+
+    Inputs:
+        model: `Format-Serving/` is tried out; the preset and `model.keras` say what is right.
+        transformed_examples: The first photographs of its eval split are asked about.
+
+    Outputs:
+        blessing: `INFRA_BLESSED` and `stamped_model/`, the SavedModel with its warm-up requests
+            for TensorFlow Serving; or `INFRA_NOT_BLESSED`. `report.json` says why and how near.
+
+    Guarantees:
+        Deterministic. A model that cannot be served is not blessed, with the `reason` among the
+        properties, and the run goes on; an unreadable Keras model or an empty split stops it.
+    """
+
+    INPUTS = {"model": Model, "transformed_examples": Examples}
+    OUTPUTS = {"blessing": InfraBlessing}
+    Params = Params
+
+    def run(
+        self,
+        inputs: Mapping[str, Artifact | None],
+        outputs: Mapping[str, Artifact],
+        context: Context,
+    ) -> Counts:
+        del context  # It runs no Beam.
+        model, blessing = inputs["model"].uri, outputs["blessing"]
+        shards = inputs["transformed_examples"].shards(schema.EVAL)
+        requests = ask_keras(model, shards, self.params.num_photographs)
+        stamped = blessing.uri / _STAMPED_MODEL
+        reason, report = None, {}
+        try:
+            stamp(model / _SERVING_DIR, stamped, requests)
+            report = try_out(stamped, self.params.timeout)
+            judge(report, self.params.tolerance)
+        except NotServableError as error:
+            reason = str(error)
+            shutil.rmtree(stamped, ignore_errors=True)
+        _write_blessing(
+            blessing, reason, {"tolerance": self.params.tolerance, "signatures": report}
+        )
+        worst = max((found["max_difference"] for found in report.values()), default=None)
+        return {
+            "requests": len(requests),
+            "signatures": len(report),
+            "blessed": int(reason is None),
+            **({"reason": reason} if reason else {"largest difference": f"{worst:.1e}"}),
+        }
+
+
+def _write_blessing(blessing: Artifact, reason: str | None, report: dict[str, Any]) -> None:
+    blessed = reason is None
+    (blessing.uri / (_BLESSED if blessed else _NOT_BLESSED)).touch()
+    content = {"blessed": blessed, "reason": reason, **report}
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    (blessing.uri / _REPORT_FILE).write_text(text, encoding="utf-8")
+    blessing.properties |= {"blessed": int(blessed), "has_model": int(blessed)}
+    if not blessed:
+        blessing.properties["reason"] = reason

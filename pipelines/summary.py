@@ -1,0 +1,125 @@
+"""What a run tells its user at the end: what was made, where, how good it is, what to do next."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.runner import StepResult
+
+_METRICS = ("auc", "eer", "accuracy", "val_at_far_1e-2", "val_at_far_1e-3")
+_ROWS = {
+    "model": "trained model",
+    "baseline_model": "last blessed model",
+    "untrained": "untrained network",
+    "pixel": "raw pixels",
+}
+
+
+def summarize(
+    results: Mapping[str, StepResult], serving_dir: Path, seconds: float
+) -> dict[str, Any]:
+    """Returns the content of summary.json.
+
+    Args:
+        results: Of every component of the default pipeline.
+        serving_dir: Where Pusher puts versions.
+        seconds: Of the whole run.
+    """
+    card = results["ModelCardGen"].outputs["model_card"].uri
+    pushed = results["Pusher"].outputs["pushed_model"].properties
+    scores = _scores(results)
+    metrics = {name: scores["model"][name] for name in _METRICS}
+    metrics["pixel_auc"] = scores["pixel"]["auc"]
+    metrics["untrained_auc"] = scores["untrained"]["auc"]
+    return {
+        "model": str(card / "model.keras"),
+        "serving": str(serving_dir / str(pushed["pushed_version"])) if pushed["pushed"] else None,
+        "card": str(card / "README.md"),
+        "blessed": scores["blessed"],
+        "reasons": scores["reasons"],
+        "metrics": metrics,
+        "counts": {name: dict(result.counts) for name, result in results.items()},
+        "seconds": {
+            **{name: round(result.seconds, 2) for name, result in results.items()},
+            "total": round(seconds, 2),
+        },
+    }
+
+
+def step_line(number: int, total: int, result: StepResult) -> str:
+    """Returns the progress line of one component."""
+    if result.skipped:
+        return f"[{number:2}/{total}] {result.component:<17} unchanged"
+    counts = ", ".join(
+        f"{name}: {value}" if isinstance(value, str) else f"{value} {name}"
+        for name, value in result.counts.items()
+    )
+    return f"[{number:2}/{total}] {result.component:<17} {result.seconds:6.1f} s  {counts}"
+
+
+def closing_text(results: Mapping[str, StepResult], summary: Mapping[str, Any], root: Path) -> str:
+    """Returns the text that ends a run."""
+    lines = [_headline(results, summary), "", *_score_table(results), "", *_verdict(summary)]
+    lines += [
+        f"  model       {summary['model']}",
+        f"  model card  {summary['card']}",
+        f"  serving     {summary['serving'] or 'nothing pushed'}",
+        f"  summary     {root / 'summary.json'}",
+        "",
+        "Next",
+        f"  tensorboard --logdir {root}",
+        f"  python -m facezoo verify A.jpg B.jpg --model={Path(summary['card']).parent}",
+    ]
+    if summary["serving"]:
+        base = Path(summary["serving"]).parent.resolve()
+        lines.append(
+            f"  docker run -p 8501:8501 -v {base}:/models/facezoo -e MODEL_NAME=facezoo "
+            "tensorflow/serving"
+        )
+    return "\n".join(lines)
+
+
+def write_summary(summary: Mapping[str, Any], root: Path) -> None:
+    """Writes summary.json under the pipeline root, whole or not at all."""
+    aside = root / "summary.json.partial"
+    aside.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    aside.replace(root / "summary.json")
+
+
+def _scores(results: Mapping[str, StepResult]) -> dict[str, Any]:
+    path = results["Evaluator"].outputs["evaluation"].uri / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _headline(results: Mapping[str, StepResult], summary: Mapping[str, Any]) -> str:
+    total = summary["seconds"]["total"]
+    if all(result.skipped for result in results.values()):
+        return f"Nothing to do: every step is unchanged ({total:.1f} s)."
+    ran = sum(not result.skipped for result in results.values())
+    return f"Done: {ran} of {len(results)} steps ran, {total:.1f} s in all."
+
+
+def _score_table(results: Mapping[str, StepResult]) -> list[str]:
+    scores = _scores(results)
+    lines = [
+        f"Verification of {scores['num_identities']} people never seen in training: "
+        f"{scores['num_genuine']} genuine and {scores['num_impostor']} impostor pairs",
+        "                        AUC     EER  accuracy  VAL@FAR 1e-2  VAL@FAR 1e-3",
+    ]
+    for key, title in _ROWS.items():
+        if row := scores.get(key):
+            auc, eer, accuracy, val2, val3 = (_number(row[name]) for name in _METRICS)
+            lines.append(f"  {title:<19} {auc}  {eer}    {accuracy}        {val2}        {val3}")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    # Too few people for folds leave no accuracy to report.
+    return "     –" if value is None else f"{value:.4f}"
+
+
+def _verdict(summary: Mapping[str, Any]) -> list[str]:
+    if summary["blessed"]:
+        return []
+    return ["Not blessed: " + "; ".join(summary["reasons"]), ""]
