@@ -1,0 +1,1 @@
+"""The tests: parts crossed with checks and oracles, rooms tested by themselves."""

@@ -1,0 +1,1 @@
+"""The oracles: each formula as its paper has it, in NumPy float64, slow and plain."""

@@ -1,0 +1,290 @@
+"""Evaluator: scores, files and the verdict; and the Beam stage that embeds the shards."""
+
+import json
+
+import numpy as np
+import pytest
+
+from facezoo import evaluation
+from facezoo.data.dataset import image_dataset
+from facezoo.data.examples import encode_example
+from facezoo.data.records import RecordWriter
+from facezoo.data.schema import FaceRecord
+from facezoo.models import FaceModel
+from pipelines import embedding
+from pipelines.artifacts import Model, ModelBlessing, ModelEvaluation
+from pipelines.component import Channel, ComponentError, Context
+from pipelines.components.evaluator import Evaluator, Params, judge, read_labels
+from tests.hues import HUE_AXES, write_examples, write_model
+
+_FILES = {
+    "distances.png",
+    "metrics.json",
+    "roc.png",
+    "tensorboard/model/events.out.tfevents.0.facezoo",
+    "tensorboard/pixel/events.out.tfevents.0.facezoo",
+    "tensorboard/untrained/events.out.tfevents.0.facezoo",
+    "thresholds.json",
+}
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def run(folder, examples, model, baseline=None, **params):
+    outputs = {
+        "evaluation": ModelEvaluation(folder / "evaluation"),
+        "blessing": ModelBlessing(folder / "blessing"),
+    }
+    for output in outputs.values():
+        output.uri.mkdir(parents=True)
+    channel = Channel(None, "any")
+    component = Evaluator(Params(**params), transformed_examples=channel, model=channel)
+    inputs = {"transformed_examples": examples, "model": model, "baseline_model": baseline}
+    counts = component.run(inputs, outputs, Context(folder / "serving"))
+    return outputs["evaluation"].uri, outputs["blessing"], counts
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    return write_examples(tmp_path_factory.mktemp("in") / "examples", [5, 4, 6, 5, 4, 5])
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("in") / "good")
+
+
+@pytest.fixture(scope="module")
+def worse(tmp_path_factory):
+    # It takes a little of the light for hue: better than pixels, worse than hue alone.
+    axes = HUE_AXES + np.array([[0.0, 0.2]] * 3, np.float32)
+    return write_model(tmp_path_factory.mktemp("in") / "worse", axes)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory, examples, good):
+    before = files(examples.uri) | files(good.uri)
+    result = run(tmp_path_factory.mktemp("out"), examples, good, batch_size=4, num_folds=3)
+    assert files(examples.uri) | files(good.uri) == before, "an input was changed"
+    return result
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, examples, good, worse):
+    return run(tmp_path_factory.mktemp("out"), examples, worse, baseline=good)
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text("utf-8"))
+
+
+def test_writes_what_it_declares_and_nothing_else(evaluated, tmp_path_factory):
+    folder, blessing, counts = evaluated
+    assert set(files(folder)) == _FILES
+    assert {path.name for path in folder.iterdir()} == {name.split("/")[0] for name in _FILES}
+    assert files(blessing.uri) == {"BLESSED": b""}
+    expected = {"people": 6, "images": 29, "pairs": 29 * 28 // 2, "AUC": 1.0, "blessed": 1}
+    assert counts == expected
+
+
+def test_blesses_what_beats_pixels_and_the_untrained_network(evaluated):
+    folder, blessing, _ = evaluated
+    found = read(folder, "metrics.json")
+    assert found["model"]["auc"] == 1.0
+    assert 0.5 < found["pixel"]["auc"] < 0.95
+    assert 0.5 < found["untrained"]["auc"] < 0.95
+    assert found["baseline_model"] is None
+    assert (found["num_identities"], found["num_images"]) == (6, 29)
+    assert found["num_genuine"] == 10 + 6 + 15 + 10 + 6 + 10
+    assert found["blessed"] is True
+    assert len(found["reasons"]) == 2
+    assert blessing.properties["blessed"] == 1
+    assert (blessing.properties["current_model"], blessing.properties["baseline_model"]) == (
+        "good",
+        "",
+    )
+
+
+def test_scores_are_those_of_the_images_as_training_reads_them(compared, examples, good, worse):
+    found = read(compared[0], "metrics.json")
+    for name, artifact in (("model", worse), ("baseline_model", good)):
+        model = FaceModel.from_preset(artifact.uri)
+        dataset = image_dataset(examples.shards("eval"), model.preprocessing, batch_size=7)
+        expected = evaluation.evaluate_embedding(*evaluation.embed_dataset(model, dataset))
+        for key in ("auc", "eer", "accuracy", "val_at_far_1e-2", "num_genuine", "num_folds"):
+            assert found[name][key] == pytest.approx(expected[key], abs=1e-9)
+        for row, point in zip(
+            found[name]["operating_points"], expected["operating_points"], strict=True
+        ):
+            assert row["threshold"] == pytest.approx(point["threshold"], abs=1e-5)
+
+
+def test_thresholds_are_bound_to_the_preprocessing_and_say_where_they_come_from(evaluated, good):
+    table = read(evaluated[0], "thresholds.json")
+    expected = FaceModel.from_preset(good.uri).preprocessing.fingerprint()
+    assert table["preprocessing"] == expected
+    assert table["source"] == (
+        "all 57 genuine and 349 impostor pairs of 29 images of 6 people: split eval of hues"
+    )
+    for point in table["operating_points"]:
+        assert 0.0 <= point["threshold"] <= 4.0
+        if point["name"].startswith("far_"):
+            assert point["far"] <= float(point["name"].removeprefix("far_"))
+
+
+def test_same_inputs_give_the_same_bytes_with_no_path_and_no_time_in_them(
+    evaluated, examples, good, tmp_path
+):
+    folder, blessing, _ = evaluated
+    again, blessing_again, _ = run(tmp_path, examples, good, batch_size=4, num_folds=3)
+    assert files(again) == files(folder)
+    assert blessing_again.properties == blessing.properties
+    for content in files(again).values():
+        assert str(tmp_path).encode() not in content
+
+
+def test_a_worse_candidate_than_the_last_blessed_model_is_not_blessed(compared):
+    folder, blessing, _ = compared
+    found = read(folder, "metrics.json")
+    assert found["pixel"]["auc"] < found["model"]["auc"] < found["baseline_model"]["auc"] == 1.0
+    assert found["untrained"]["auc"] < found["model"]["auc"], "only the baseline must be better"
+    assert found["blessed"] is False
+    assert files(blessing.uri) == {"NOT_BLESSED": b""}
+    assert blessing.properties["blessed"] == 0
+    assert blessing.properties["baseline_model"] == "good"
+    assert "is not above 1.0000 of the last blessed model" in blessing.properties["reasons"]
+    assert (folder / "tensorboard" / "baseline_model").is_dir()
+
+
+def test_a_better_candidate_than_the_last_blessed_model_is_blessed(examples, good, worse, tmp_path):
+    _, blessing, _ = run(tmp_path, examples, good, baseline=worse)
+    assert files(blessing.uri) == {"BLESSED": b""}
+
+
+@pytest.mark.parametrize(
+    "rivals, min_auc, blessed",
+    [
+        ({"pixel": 0.8, "untrained": 0.7}, 0.0, True),
+        ({"pixel": 0.9, "untrained": 0.7}, 0.0, False),
+        ({"pixel": 0.8, "untrained": 0.95}, 0.0, False),
+        ({"pixel": 0.8, "untrained": 0.7, "baseline_model": 0.89}, 0.0, True),
+        ({"pixel": 0.8, "untrained": 0.7, "baseline_model": 0.9}, 0.0, False),
+        ({"pixel": 0.8, "untrained": 0.7}, 0.9, True),
+        ({"pixel": 0.8, "untrained": 0.7}, 0.91, False),
+    ],
+)
+def test_judge_wants_strictly_more_than_every_rival_and_min_auc(rivals, min_auc, blessed):
+    verdict, reasons = judge({"model": 0.9, **rivals}, min_auc)
+    assert verdict is blessed
+    assert sum("is not above" in reason or "is below" in reason for reason in reasons) == (
+        not blessed
+    )
+    assert len([reason for reason in reasons if "above" in reason]) == len(rivals)
+
+
+@pytest.mark.parametrize(
+    "num_images, words",
+    [([5], "5 images of 1 people"), ([1, 1, 1], "3 images of 3 people"), ([], "0 images")],
+)
+def test_a_split_without_pairs_of_both_kinds_is_refused(tmp_path, good, num_images, words):
+    examples = write_examples(tmp_path / "examples", num_images)
+    with pytest.raises(ComponentError, match=f"eval split cannot be scored.*{words}"):
+        run(tmp_path / "out", examples, good)
+
+
+def test_two_people_are_scored_without_an_accuracy(tmp_path, good):
+    examples = write_examples(tmp_path / "examples", [2, 1], shards=1)
+    folder, _, _ = run(tmp_path / "out", examples, good)
+    found = read(folder, "metrics.json")["model"]
+    assert (found["auc"], found["accuracy"], found["num_folds"]) == (1.0, None, 0)
+
+
+def test_a_model_of_another_preprocessing_is_refused(tmp_path, examples, good):
+    model = write_model(tmp_path / "model")
+    preset = read(model.uri, "preset.json")
+    preset["preprocessing"]["standardization"] = "per_image"
+    (model.uri / "preset.json").write_text(json.dumps(preset), "utf-8")
+    with pytest.raises(ComponentError, match="cannot be scored.*another preprocessing"):
+        run(tmp_path / "model_out", examples, model)
+    with pytest.raises(ComponentError, match="cannot be scored.*another preprocessing"):
+        run(tmp_path / "baseline_out", examples, good, baseline=model)
+
+
+def test_a_missing_or_damaged_model_is_refused(tmp_path, examples):
+    with pytest.raises(ComponentError, match="cannot be scored"):
+        run(tmp_path / "missing_out", examples, Model(tmp_path / "nothing"))
+    model = write_model(tmp_path / "model")
+    (model.uri / "model.keras").write_bytes(b"no zip")
+    with pytest.raises(ComponentError, match="cannot be scored"):
+        run(tmp_path / "damaged_out", examples, model)
+
+
+def test_a_model_whose_training_diverged_is_refused(tmp_path, examples):
+    model = write_model(tmp_path / "model", np.full((3, 2), np.nan, np.float32))
+    with pytest.raises(ComponentError, match="trained model are not finite"):
+        run(tmp_path / "out", examples, model)
+
+
+def test_a_damaged_record_stops_the_run(tmp_path, good):
+    examples = write_examples(tmp_path / "examples", [3, 3])
+    shard = examples.shards("eval")[1]
+    shard.write_bytes(shard.read_bytes()[:-3])
+    with pytest.raises(ComponentError, match="cannot be read"):
+        run(tmp_path / "out", examples, good)
+
+
+def test_an_image_that_cannot_be_decoded_stops_the_run(tmp_path, good):
+    examples = write_examples(tmp_path / "examples", [3, 3], shards=1)
+    (shard,) = examples.shards("eval")
+    bad = FaceRecord(b"no image", "png", 1, 1, "x", "p0", 30, "hues")
+    with RecordWriter(shard.with_name("data_tfrecord-00001-of-00002")) as writer:
+        writer.write(encode_example(bad))
+    with pytest.raises(Exception, match="Unknown image file format|decode"):
+        run(tmp_path / "out", examples, good)
+
+
+def test_lost_records_stop_the_run(tmp_path, examples, good, monkeypatch):
+    def lossy(shard, batch_size):
+        for key, batch in read_batches(shard, batch_size):
+            yield key, batch[1:]
+
+    read_batches = embedding.read_batches
+    monkeypatch.setattr(embedding, "read_batches", lossy)
+    with pytest.raises(ComponentError, match="Beam lost records: 29 lie .* 27 were embedded"):
+        run(tmp_path, examples, good)
+
+
+def test_labels_are_read_in_the_order_of_the_shards(examples):
+    label, datasets = read_labels(examples.shards("eval"))
+    written = np.repeat(np.arange(30, 36), [5, 4, 6, 5, 4, 5])
+    np.testing.assert_array_equal(label, np.concatenate([written[0::2], written[1::2]]))
+    assert datasets == "hues"
+
+
+def test_batches_keep_the_order_and_lose_nothing(examples):
+    shard = str(examples.shards("eval")[0])
+    batches = list(embedding.read_batches((3, shard), 4))
+    assert [key for key, _ in batches] == [(3, 0), (3, 1), (3, 2), (3, 3)]
+    assert [len(batch) for _, batch in batches] == [4, 4, 4, 3]
+    labels = [label for _, batch in batches for _, label in batch]
+    assert labels == read_labels([shard])[0].tolist()
+
+
+def test_columns_are_put_together_by_key_whatever_order_they_come_in(tmp_path):
+    batches = [((1, 0), {"a": np.array([4])}), ((0, 10), {"a": np.array([3])})]
+    batches += [((0, 2), {"a": np.array([1, 2])})]
+    embedding.write_columns(batches, str(tmp_path / "columns.npz"))
+    assert np.load(tmp_path / "columns.npz")["a"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_folds": 1}, {"min_auc": 1.5}])
+def test_parameters_out_of_range_raise(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must be .* Received"):
+        Params(**wrong)
