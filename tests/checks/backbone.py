@@ -32,10 +32,10 @@ def _image(backbone, size=3):
     return _noise((size, *backbone.input_shape[1:]), seed=0).astype("float32")
 
 
-def _gradients(backbone):
+def _gradients(backbone, training):
     image = _image(backbone)
     with tf.GradientTape() as tape:
-        features = backbone(image, training=True)
+        features = backbone(image, training=training)
         direction = np.cos(np.arange(np.prod(features.shape))).reshape(features.shape)
         loss = keras.ops.mean(keras.ops.cast(features, "float32") * direction)
     weights = backbone.trainable_weights
@@ -83,10 +83,15 @@ def check_unknown_batch_size(cls):
     assert _tiny(cls).input_shape[0] is None
 
 
-def check_every_weight_learns(cls):
-    for weight, gradient in _gradients(_tiny(cls)):
+def check_every_weight_moves_the_output(cls):
+    """Not in training: there, batch normalisation cancels a bias that comes just before it."""
+    for weight, gradient in _gradients(_tiny(cls), training=False):
+        assert np.any(np.abs(gradient) > 1e-6), weight.path
+
+
+def check_finite_gradients_in_training(cls):
+    for weight, gradient in _gradients(_tiny(cls), training=True):
         assert np.all(np.isfinite(gradient)), weight.path
-        assert np.any(np.abs(gradient) > 1e-9), weight.path
 
 
 def check_image_independent_of_its_neighbours(cls):
@@ -119,7 +124,8 @@ def check_finite_in_mixed_bfloat16(cls):
     with precision("mixed_bfloat16"):
         backbone = _tiny(cls)
         assert np.all(np.isfinite(tf.cast(backbone(_image(backbone)), tf.float32)))
-        assert all(np.all(np.isfinite(gradient)) for _, gradient in _gradients(backbone))
+        for weight, gradient in _gradients(backbone, training=True):
+            assert np.all(np.isfinite(gradient)), weight.path
 
 
 def check_pinned_output(cls):
