@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,27 @@ def read_quarantine(path: Path) -> list[Refusal]:
     """Returns the rows that `write_quarantine` wrote."""
     with open(path, encoding="utf-8", newline="") as file:
         return [Refusal(row["path"], row["reason"]) for row in csv.DictReader(file)]
+
+
+def refuse_too_few_people(
+    examples: Examples, num_identities: Mapping[str, int], minimum: int
+) -> None:
+    """Checks the number of people in every split.
+
+    Raises:
+        ComponentError: A split has fewer than the minimum; the message names what was refused.
+    """
+    if min(num_identities.values()) >= minimum:
+        return
+    found = ", ".join(f"{number} in the {split} split" for split, number in num_identities.items())
+    refused = ""
+    if rows := read_quarantine(examples.uri / QUARANTINE_FILE):
+        (key, reason), *_ = rows
+        refused = f" Of what was found {len(rows)} things were refused, first {key!r}: {reason}."
+    raise ComponentError(
+        f"Too few people: {found}. Expected at least {minimum} in each.{refused} "
+        "Add people, or change eval_fraction."
+    )
 
 
 def write_contents(

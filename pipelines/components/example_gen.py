@@ -17,8 +17,8 @@ from pipelines.beam_errors import naming, one_clear_line
 from pipelines.component import Component, ComponentError, Context, Counts
 from pipelines.examples_folder import (
     QUARANTINE_FILE,
-    read_quarantine,
     read_split,
+    refuse_too_few_people,
     set_properties,
     shard_name,
     write_contents,
@@ -230,8 +230,7 @@ class ExampleGen(Component):
             found = len(listing.images) + len(listing.refusals)
             counts = write_contents(examples, contents, found)
         num_identities = {split: len(one.names) for split, one in contents.items()}
-        if min(num_identities.values()) < _MIN_IDENTITIES:
-            raise ComponentError(_too_few(num_identities, examples))
+        refuse_too_few_people(examples, num_identities, _MIN_IDENTITIES)
         set_properties(examples, list(_SPLITS))
         people = {f"{split}_identities": number for split, number in num_identities.items()}
         return counts | people
@@ -243,15 +242,3 @@ class ExampleGen(Component):
             raise ComponentError(str(error)) from error
         listing.dataset = self.params.dataset or listing.dataset
         return listing
-
-
-def _too_few(num_identities: Mapping[str, int], examples: Examples) -> str:
-    found = ", ".join(f"{number} in the {split} split" for split, number in num_identities.items())
-    refused = ""
-    if rows := read_quarantine(examples.uri / QUARANTINE_FILE):
-        (key, reason), *_ = rows
-        refused = f" Of what was found {len(rows)} things were refused, first {key!r}: {reason}."
-    return (
-        f"Too few people: {found}. Expected at least {_MIN_IDENTITIES} in each.{refused} "
-        "Add people, or change eval_fraction."
-    )
