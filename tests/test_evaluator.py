@@ -14,7 +14,13 @@ from facezoo.models import FaceModel
 from pipelines import embedding
 from pipelines.artifacts import Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Channel, ComponentError, Context
-from pipelines.components.evaluator import Evaluator, Params, judge, read_labels
+from pipelines.components.evaluator import (
+    Evaluator,
+    Params,
+    judge,
+    read_labels,
+    write_pictures,
+)
 from tests.hues import HUE_AXES, write_examples, write_model
 
 _FILES = {
@@ -258,6 +264,20 @@ def test_lost_records_stop_the_run(tmp_path, examples, good, monkeypatch):
     monkeypatch.setattr(embedding, "read_batches", lossy)
     with pytest.raises(ComponentError, match="Beam lost records: 29 lie .* 27 were embedded"):
         run(tmp_path, examples, good)
+
+
+def test_the_model_comes_first_in_the_plot(tmp_path, monkeypatch):
+    drawn = []
+    plot = evaluation.plot_roc
+    monkeypatch.setattr(evaluation, "plot_roc", lambda *a: drawn.append(list(a[0])) or plot(*a))
+    generator = np.random.default_rng(0)
+    label = np.repeat(np.arange(4), 3)
+    embeddings = {name: generator.normal(size=(12, 4)) for name in ("pixel", "untrained", "model")}
+    scores = {
+        name: evaluation.evaluate_embedding(one, label, 2) for name, one in embeddings.items()
+    }
+    write_pictures(tmp_path, embeddings, label, scores, "title")
+    assert drawn == [["trained model", "raw pixels", "untrained network"]]
 
 
 def test_labels_are_read_in_the_order_of_the_shards(examples):

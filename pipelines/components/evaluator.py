@@ -149,7 +149,9 @@ def write_pictures(
     title: str,
 ) -> None:
     """Writes the plots, and plots and scores once more for TensorBoard."""
-    distances = {name: all_pairs(embedding, label) for name, embedding in embeddings.items()}
+    # The plots give the first curve the place of honour.
+    in_order = [name for name in NAMES if name in embeddings]
+    distances = {name: all_pairs(embeddings[name], label) for name in in_order}
     curves = {NAMES[name]: metrics.roc_curve(*pairs) for name, pairs in distances.items()}
     named = {NAMES[name]: found for name, found in scores.items()}
     plots = {
