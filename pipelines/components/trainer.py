@@ -1,6 +1,7 @@
 """Trainer: face crops to a trained model, a margin head first and triplets after it."""
 
 import dataclasses
+import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from facezoo import models, serving, training
+from facezoo import models, registry, serving, training
 from facezoo.data import schema
 from facezoo.data.augment import Augmentation
 from facezoo.data.dataset import TrainingBatches
@@ -29,7 +30,7 @@ class MarginStage(Schedule):
 
     Args:
         head: Name of the head.
-        margin: The head's margin; its unit is the head's.
+        margin: The head's margin, in the head's unit, if it has one.
         scale: Factor in front of the cosine.
     """
 
@@ -129,9 +130,11 @@ def make_batches(examples: Examples, params: Params, preprocessing: Preprocessin
 def make_model(params: Params, preprocessing: Preprocessing, num_classes: int) -> models.FaceModel:
     """Returns the untrained model."""
     stage = params.margin
-    head = models.create_head(
-        stage.head, num_classes=num_classes, margin=stage.margin, scale=stage.scale
-    )
+    arguments = {"num_classes": num_classes, "scale": stage.scale, "margin": stage.margin}
+    # A head such as normface has no margin to set.
+    known = inspect.signature(registry.get("head", stage.head)[0]).parameters
+    arguments = {name: value for name, value in arguments.items() if name in known}
+    head = models.create_head(stage.head, **arguments)
     return models.create_model(
         params.backbone,
         params.embedding_dim,
