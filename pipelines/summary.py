@@ -71,8 +71,9 @@ def closing_text(results: Mapping[str, StepResult], summary: Mapping[str, Any], 
         f"  summary     {root / 'summary.json'}",
         "",
         "Next",
-        f"  tensorboard --logdir {root}",
-        f"  python -m facezoo verify A.jpg B.jpg --model={Path(summary['card']).parent}",
+        f"  {_program('tensorboard')} --logdir {root}",
+        f"  {_program('python')} -m facezoo verify A.jpg B.jpg "
+        f"--model={Path(summary['card']).parent}",
     ]
     if summary["serving"]:
         base = Path(summary["serving"]).parent.resolve()

@@ -69,6 +69,18 @@ def test_the_closing_text_says_what_where_and_what_next(tmp_path):
     assert f"-v {(tmp_path / 'serving').resolve()}:/models/facezoo" in text
 
 
+def test_programs_are_named_as_the_shell_finds_them(tmp_path, monkeypatch):
+    made = summary.summarize(results(tmp_path), tmp_path / "serving", 9.9)
+    folder = Path(sys.executable).parent
+
+    def text(path):
+        monkeypatch.setenv("PATH", str(path))
+        return summary.closing_text(results(tmp_path), made, tmp_path)
+
+    assert "\n  python -m facezoo" in text(folder)
+    assert f"\n  {os.path.relpath(folder / 'python')} -m facezoo" in text(tmp_path)
+
+
 def test_a_model_that_is_not_blessed_is_said_to_be_so(tmp_path):
     made = summary.summarize(results(tmp_path, blessed=False), tmp_path, 1.0)
     text = summary.closing_text(results(tmp_path, blessed=False), made, tmp_path)
