@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
 
 import keras
 
@@ -109,7 +108,9 @@ def crop_size(examples: Examples) -> tuple[int, int]:
     )
 
 
-def make_batches(examples: Examples, params: Params, preprocessing: Preprocessing) -> Any:
+def make_batches(
+    examples: Examples, params: Params, preprocessing: Preprocessing
+) -> TrainingBatches:
     """Returns the training batches of the train split."""
     try:
         return TrainingBatches(
@@ -159,18 +160,25 @@ def make_stages(params: Params) -> list[Stage]:
 
 
 class Trainer(Component):
-    """Trains a FaceModel on the train split's face crops.
+    """Trains a FaceModel on the train split's face crops, at their size.
 
-    Inputs: transformed_examples.
-    Outputs: model (`model.keras`, `preset.json`, `Format-Serving/`); model_run (`history.json`,
-    TensorBoard logs in `train/`).
-    Params: see `Params`.
-    Guarantees: deterministic from `seed` on one kind of machine; a run that was cut off starts
-    anew; a damaged record stops it.
+    Inputs:
+        transformed_examples: Face crops, all of one size.
+
+    Outputs:
+        model: `model.keras` and `preset.json`, with the head; `Format-Serving/`, the SavedModel.
+        model_run: `history.json`, one entry per epoch; TensorBoard logs in `train/`.
+
+    Params:
+        See `Params`.
+
+    Guarantees:
+        Deterministic from `seed` on one kind of machine. A run that was cut off starts anew. A
+        damaged record, and data too small for a batch, stop it.
     """
 
-    INPUTS: ClassVar[Mapping[str, type[Artifact]]] = {"transformed_examples": Examples}
-    OUTPUTS: ClassVar[Mapping[str, type[Artifact]]] = {"model": Model, "model_run": ModelRun}
+    INPUTS = {"transformed_examples": Examples}
+    OUTPUTS = {"model": Model, "model_run": ModelRun}
     Params = Params
 
     def run(
