@@ -12,6 +12,8 @@ from typing import Final
 # centers    float32  [D, C]           class weights of a head
 EMBEDDING: Final = "embedding"
 NORM: Final = "norm"
+# Between two embeddings, in every threshold table: 0 equal, 4 opposite.
+DISTANCE: Final = "squared_l2"
 NUM_CHANNELS: Final = 3
 FLOAT: Final = "float32"
 LABEL: Final = "int32"

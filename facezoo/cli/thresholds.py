@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from facezoo import shapes
+
 # Squared L2 distance of unit vectors.
 LARGEST_DISTANCE = 4.0
 
@@ -58,7 +60,7 @@ def stored(
         return None
     for what, expected, received in (
         ("preprocessing", fingerprint, table["preprocessing"]),
-        ("distance", "squared_l2", table["distance"]),
+        ("distance", shapes.DISTANCE, table["distance"]),
     ):
         if expected != received:
             raise ValueError(

@@ -65,7 +65,7 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
     report = {
         "images": list(arguments),
         "distance": distance,
-        "distance_name": "squared_l2",
+        "distance_name": shapes.DISTANCE,
         "threshold": None if threshold is None else asdict(threshold),
         "same": same,
     }

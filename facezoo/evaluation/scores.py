@@ -7,12 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facezoo import metrics
+from facezoo import metrics, shapes
 from facezoo.data.pairs import all_pairs, count_pairs, identity_folds, most_folds
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.metrics import OperatingPoint
 
-DISTANCE: Final = "squared_l2"
 FAR_TARGETS: Final[Mapping[str, float]] = {"far_1e-2": 1e-2, "far_1e-3": 1e-3}
 
 
@@ -101,7 +100,7 @@ def threshold_table(
     """
     keys = ("name", "threshold", "far", "val")
     return {
-        "distance": DISTANCE,
+        "distance": shapes.DISTANCE,
         "preprocessing": preprocessing.fingerprint(),
         "source": source,
         "default": "accuracy",
