@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipelines.json_files import write_json
+
 SIDECAR = "artifact.json"
 
 
@@ -27,9 +29,7 @@ class Artifact:
 
     def write_sidecar(self) -> None:
         """Writes type and properties beside the data."""
-        content = {"type": self.TYPE, "properties": self.properties}
-        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        (self.uri / SIDECAR).write_text(text, encoding="utf-8")
+        write_json(self.uri / SIDECAR, {"type": self.TYPE, "properties": self.properties})
 
 
 @dataclass

@@ -1,11 +1,9 @@
 """What lies beside the shards of an Examples artifact, written from the shards read back."""
 
 import csv
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from facezoo.data.examples import parse_example
 from facezoo.data.records import read_records
@@ -14,6 +12,7 @@ from facezoo.data.tfds_info import write_tfds_info
 from pipelines.artifacts import Examples
 from pipelines.beam_errors import naming
 from pipelines.component import ComponentError
+from pipelines.json_files import write_json
 
 COUNTS_FILE = "counts.json"
 IDENTITIES_FILE = "identities.json"
@@ -153,9 +152,3 @@ def write_contents(
     dataset = max(one.dataset for one in contents.values())
     write_tfds_info(examples.uri, dataset, shards)
     return counts
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes plain data; equal data give equal bytes."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")

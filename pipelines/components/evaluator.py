@@ -1,6 +1,5 @@
 """Evaluator: scores a model on people it has never seen, blesses it if it is the best so far."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from facezoo.models import FaceModel
 from pipelines.artifacts import Artifact, Examples, Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Component, ComponentError, Context, Counts
 from pipelines.embedding import BASELINE, MODEL, PIXEL, UNTRAINED, EmbedBatch, embed_shards
+from pipelines.json_files import write_json
 
 NAMES = {
     MODEL: "trained model",
@@ -133,12 +133,6 @@ def check_finite(embeddings: Mapping[str, NDArray]) -> None:
                 f"The embeddings of the {NAMES[name]} are not finite: its training has diverged. "
                 "Train it with a lower learning rate."
             )
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON whose bytes depend on nothing but the content."""
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def write_pictures(

@@ -22,6 +22,7 @@ from facezoo.data.records import read_records
 from facezoo.models import FaceModel
 from pipelines.artifacts import Artifact, Examples, InfraBlessing, Model
 from pipelines.component import Component, ComponentError, Context, Counts
+from pipelines.json_files import write_json
 
 _BLESSED = "INFRA_BLESSED"
 _NOT_BLESSED = "INFRA_NOT_BLESSED"
@@ -218,9 +219,7 @@ class InfraValidator(Component):
 def _write_blessing(blessing: Artifact, reason: str | None, report: dict[str, Any]) -> None:
     blessed = reason is None
     (blessing.uri / (_BLESSED if blessed else _NOT_BLESSED)).touch()
-    content = {"blessed": blessed, "reason": reason, **report}
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    (blessing.uri / _REPORT_FILE).write_text(text, encoding="utf-8")
+    write_json(blessing.uri / _REPORT_FILE, {"blessed": blessed, "reason": reason, **report})
     blessing.properties |= {"blessed": int(blessed), "has_model": int(blessed)}
     if not blessed:
         blessing.properties["reason"] = reason

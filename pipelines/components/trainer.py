@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from facezoo.losses import TripletSemiHardLoss
 from facezoo.training import Schedule, Stage
 from pipelines.artifacts import Artifact, Examples, Model, ModelRun
 from pipelines.component import Component, ComponentError, Context, Counts
+from pipelines.json_files import write_json
 
 
 @dataclass(frozen=True)
@@ -212,5 +212,4 @@ def _write(model: models.FaceModel, history: list[dict], outputs: Mapping[str, A
     final.save_preset(folder)
     serving.export_saved_model(final, folder / "Format-Serving")
     outputs["model"].properties["preprocessing"] = dataclasses.asdict(final.preprocessing)
-    text = json.dumps(history, indent=2, sort_keys=True) + "\n"
-    (outputs["model_run"].uri / "history.json").write_text(text, encoding="utf-8")
+    write_json(outputs["model_run"].uri / "history.json", history)
