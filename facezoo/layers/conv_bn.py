@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from facezoo.layers.held_at_one import HeldAtOne
 from facezoo.ops import Tensor
 
 
@@ -63,18 +64,23 @@ def conv_bn(
 
 
 def batch_norm(
-    epsilon: float, scale: bool, name: str, dtype: str | None = None
+    epsilon: float, scale: bool | str, name: str, dtype: str | None = None
 ) -> keras.layers.Layer:
     """Returns the zoo's batch normalisation.
 
     Args:
         epsilon: Added to the variance.
-        scale: Whether there is a gamma beside beta.
+        scale: Whether there is a gamma beside beta; `"fixed"` for one that is held at 1.
         name: Of the layer.
         dtype: Policy; None for the one in force.
     """
     return keras.layers.BatchNormalization(
-        epsilon=epsilon, momentum=0.9, scale=scale, name=name, dtype=dtype
+        epsilon=epsilon,
+        momentum=0.9,
+        scale=bool(scale),
+        gamma_constraint=HeldAtOne() if scale == "fixed" else None,
+        name=name,
+        dtype=dtype,
     )
 
 

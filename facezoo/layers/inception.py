@@ -34,6 +34,18 @@ class InceptionRow(NamedTuple):
     project: int
     strides: int = 1
 
+    def scaled(self, width: float) -> "InceptionRow":
+        """Returns the row with every branch `width` times as wide."""
+        filters = ("conv1", "reduce3", "conv3", "reduce5", "conv5", "project")
+        return self._replace(**{name: scale_width(getattr(self, name), width) for name in filters})
+
+
+def scale_width(filters: int, width: float) -> int:
+    """Returns `width * filters`, rounded to a multiple of 4, at least 4; 0 and width 1 stay."""
+    if width == 1 or filters == 0:
+        return filters
+    return max(4, 4 * round(width * filters / 4))
+
 
 def inception_block(x: Tensor, row: InceptionRow, l2_pool_padding: str, **options: Any) -> Tensor:
     """Applies one Inception block.

@@ -6,7 +6,10 @@ import keras
 from keras import ops
 
 from facezoo import registry
-from facezoo.ops import Tensor, safe_sqrt
+from facezoo.ops import Tensor
+
+# Added below the root: cheaper on large maps than masking the zeros.
+_EPSILON = 1e-12
 
 
 @registry.register("layer")
@@ -29,9 +32,10 @@ class L2Pooling2D(keras.layers.Layer):
         ValueError: `padding` is neither `"same"` nor `"valid"`.
 
     Numerics:
-        Computed in float32: a half-precision square overflows at 256. The gradient in a window of
-        zeros is 0. Average pooling with TensorFlow's SAME padding would leave the padding out of
-        the mean, so the zeros are put there before a VALID pooling.
+        Computed in float32: a half-precision square overflows at 256. The root is that of the sum
+        plus 1e-12, so that the gradient in a window of zeros is 0; the length there is 1e-6.
+        Average pooling with TensorFlow's SAME padding would leave the padding out of the mean, so
+        the zeros are put there before a VALID pooling.
 
     Source:
         FaceNet, arXiv 1503.03832, table 2 ("L2" rows).
@@ -56,7 +60,8 @@ class L2Pooling2D(keras.layers.Layer):
             rows, columns = (self._zeros(size) for size in x.shape[1:3])
             squared = ops.pad(squared, [(0, 0), rows, columns, (0, 0)])
         mean = ops.average_pool(squared, self.pool_size, self.strides, padding="valid")
-        return ops.cast(safe_sqrt(mean * self.pool_size**2), self.compute_dtype)
+        length = ops.sqrt(mean * self.pool_size**2 + _EPSILON)
+        return ops.cast(length, self.compute_dtype)
 
     def _zeros(self, size: int) -> tuple[int, int]:
         steps = -(-size // self.strides)

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from facezoo import registry
@@ -60,11 +61,20 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         wide = ops.cast(x, "float32")
-        half, channels = self.size // 2, x.shape[-1]
-        padded = ops.pad(ops.square(wide), [(0, 0), (0, 0), (0, 0), (half, half)])
-        energy = sum(padded[..., start : start + channels] for start in range(self.size))
-        scale = ops.power(self.bias + self.alpha / self.size * energy, -self.beta)
-        return ops.cast(wide * scale, self.compute_dtype)
+        # A product with a band of ones adds up the neighbours several times faster than slices.
+        energy = ops.matmul(ops.square(wide), self._band(x.shape[-1]))
+        return ops.cast(wide * self._power(self.bias + energy), self.compute_dtype)
+
+    def _band(self, channels: int) -> np.ndarray:
+        position = np.arange(channels)
+        near = np.abs(position[:, None] - position) <= self.size // 2
+        return np.float32(self.alpha / self.size) * near.astype("float32")
+
+    def _power(self, x: Tensor) -> Tensor:
+        if self.beta != 0.75:
+            return ops.power(x, -self.beta)
+        root = ops.rsqrt(x)
+        return root * ops.sqrt(root)
 
     def get_config(self) -> dict[str, Any]:
         return {
