@@ -26,12 +26,16 @@ class Backbone(keras.Model):
 
     A subclass builds its graph in `__init__`, hands it to `super().__init__(inputs=, outputs=)`,
     keeps each argument under its own name and returns all of them from `get_config`.
-    `VARIANTS` maps each published architecture's name to the arguments that make it.
+    `VARIANTS` maps each published architecture's name to the arguments that make it; `EMBEDDING`
+    holds the arguments of `EmbeddingOutput` that the class was published with, and
+    `VARIANT_EMBEDDING` those in which a variant differs.
     """
 
     SOURCE: ClassVar[str]
     TINY: ClassVar[Mapping[str, Any]]
     VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]]
+    EMBEDDING: ClassVar[Mapping[str, Any]] = {}
+    VARIANT_EMBEDDING: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     KNOWN_FAILURES: ClassVar[Mapping[str, str]] = {}
 
     @classmethod

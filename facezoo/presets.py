@@ -22,7 +22,10 @@ _REQUIRED: Final[Mapping[str, tuple[type, ...]]] = {
     "thresholds": (dict, type(None)),
     "card": (str, type(None)),
 }
-_OPTIONAL: Final[Mapping[str, tuple[type, ...]]] = {"embedding_batch_norm": (bool, type(None))}
+_OPTIONAL: Final[Mapping[str, tuple[type, ...]]] = {
+    "embedding_batch_norm": (bool, str, type(None)),
+    "embedding_options": (dict, type(None)),
+}
 _JSON_NAMES: Final = {str: "text", dict: "an object", int: "a number", bool: "true or false"}
 
 
@@ -45,8 +48,9 @@ def load(name_or_folder: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         The fields of preset.json: `name`, `backbone`, `embedding_dim`, `embedding_pooling`,
-        `embedding_batch_norm` (None: the pooling's default), `head`, `preprocessing`, `weights`,
-        `thresholds`, `card`. `weights` is an absolute path or None.
+        `embedding_batch_norm` and `embedding_options` (None: as the backbone was published),
+        `head`, `preprocessing`, `weights`, `thresholds`, `card`. `weights` is an absolute path or
+        None.
 
     Raises:
         FileNotFoundError: The folder, its preset.json or its weights are not there.

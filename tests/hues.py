@@ -69,7 +69,7 @@ def write_examples(folder, num_images, shards=2):
 
 def write_model(folder, axes=HUE_AXES):
     """Writes a model that has learned hue, or whatever the axes say."""
-    model = create_model(Colors(), embedding_dim=2, pooling="average", batch_norm=False)
+    model = create_model(Colors(), embedding_dim=2)
     model.backbone.get_layer("mix").set_weights([np.eye(3)[None, None]])
     model.embedding.dense.set_weights([axes, np.zeros(2)])
     model.save_preset(folder)

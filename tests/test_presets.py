@@ -16,6 +16,7 @@ PRESET = {
     "embedding_dim": 64,
     "embedding_pooling": "average",
     "embedding_batch_norm": True,
+    "embedding_options": {"dropout": 0.2},
     "head": {"name": "cosface", "num_classes": 30},
     "preprocessing": Preprocessing(96, 80).get_config(),
     "weights": "model.keras",
@@ -99,6 +100,7 @@ def test_weights_outside_the_folder_are_refused(folder, tmp_path_factory):
 def test_an_absent_optional_key_reads_as_none(folder):
     _write(folder, embedding_batch_norm=...)
     assert presets.load(folder)["embedding_batch_norm"] is None
+    assert presets.load(folder)["embedding_options"] == PRESET["embedding_options"]
 
 
 def test_an_unknown_name_lists_the_known_and_the_nearest():

@@ -28,7 +28,7 @@ def make_model(seed=0):
     keras.utils.set_random_seed(seed)
     backbone = MobileFaceNet(**MobileFaceNet.TINY, name="tiny")
     head = facezoo.create_head("cosface", num_classes=5)
-    model = facezoo.create_model(backbone, DIM, head, batch_norm=True)
+    model = facezoo.create_model(backbone, DIM, head, embedding={"batch_norm": True})
     random = np.random.default_rng(seed)
     for variable in model.variables:
         if "moving" in variable.name:

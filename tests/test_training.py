@@ -44,7 +44,7 @@ class FewImages:
 def trained(tmp_path, stages=None):
     training.make_deterministic(3)
     head = facezoo.create_head("cosface", num_classes=PEOPLE, scale=8.0)
-    model = facezoo.create_model(OneConvolution(), 4, head, pooling="depthwise")
+    model = facezoo.create_model(OneConvolution(), 4, head, embedding={"pooling": "depthwise"})
     batches = FewImages()
     if stages is None:
         cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -8,6 +8,7 @@ import keras
 from facezoo import registry
 from facezoo.contracts import Backbone
 from facezoo.layers.conv_bn import conv_bn
+from facezoo.layers.image_input import image_input
 from facezoo.ops import Tensor
 
 # Expansion t, channels c, repeats n, stride s: table 1 of the paper.
@@ -30,6 +31,9 @@ class MobileFaceNet(Backbone):
         stem: Channels of the first two convolutions.
         last: Channels of the last 1x1 convolution.
         image_shape: (height, width, channels), pixels, 9 or more a side.
+        padding: Border rule of the strided convolutions: `"same"` (TensorFlow) or `"symmetric"`
+            (PyTorch and MXNet, for weights trained there), see `conv_bn`.
+        epsilon: Of every batch normalisation.
 
     Call:
         image: float [B, H, W, 3].
@@ -38,7 +42,7 @@ class MobileFaceNet(Backbone):
         float [B, H / 16, W / 16, last].
 
     Raises:
-        ValueError: The image is too small.
+        ValueError: The image is too small, or `padding` is unknown.
 
     Source:
         MobileFaceNets, arXiv 1804.07573, table 1.
@@ -52,6 +56,7 @@ class MobileFaceNet(Backbone):
         "image_shape": (16, 18, 3),
     }
     VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mobilefacenet": {}}
+    EMBEDDING: ClassVar[Mapping[str, Any]] = {"pooling": "depthwise"}
 
     def __init__(
         self,
@@ -59,28 +64,34 @@ class MobileFaceNet(Backbone):
         stem: int = 64,
         last: int = 512,
         image_shape: tuple[int, int, int] = (112, 112, 3),
+        padding: str = "same",
+        epsilon: float = 1e-5,
         **kwargs: Any,
     ) -> None:
-        if min(image_shape[:2]) < 9:
-            raise ValueError(
-                "image_shape must be (height, width, channels) with at least 9 pixels a side, "
-                f"because the network halves it four times. Received: {image_shape}."
-            )
+        if padding not in ("same", "symmetric"):
+            raise ValueError(f'padding must be "same" or "symmetric". Received: {padding!r}.')
+        options = {"padding": padding, "epsilon": epsilon}
         # === Functional model ===
-        image = keras.Input(image_shape, name="image")
-        x = conv_bn(image, stem, 3, strides=2, activation="prelu", name="stem")
-        x = conv_bn(x, stem, 3, activation="prelu", depthwise=True, name="stem_depthwise")
+        # The network halves the map four times.
+        image = image_input(image_shape, smallest=9)
+        x = conv_bn(image, stem, 3, strides=2, activation="prelu", name="stem", **options)
+        x = conv_bn(
+            x, stem, 3, activation="prelu", depthwise=True, name="stem_depthwise", **options
+        )
         for stage, (expansion, channels, repeats, strides) in enumerate(stages):
             for repeat in range(repeats):
                 step = strides if repeat == 0 else 1
-                x = _bottleneck(x, expansion, channels, step, f"stage{stage}_block{repeat}")
-        x = conv_bn(x, last, 1, activation="prelu", name="last")
+                name = f"stage{stage}_block{repeat}"
+                x = _bottleneck(x, expansion, channels, step, name, **options)
+        x = conv_bn(x, last, 1, activation="prelu", name="last", **options)
         super().__init__(inputs=image, outputs=x, **kwargs)
         # === Config ===
         self.stages = [list(row) for row in stages]
         self.stem = stem
         self.last = last
         self.image_shape = tuple(image_shape)
+        self.padding = padding
+        self.epsilon = epsilon
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -89,16 +100,27 @@ class MobileFaceNet(Backbone):
             "stem": self.stem,
             "last": self.last,
             "image_shape": list(self.image_shape),
+            "padding": self.padding,
+            "epsilon": self.epsilon,
         }
 
 
-def _bottleneck(x: Tensor, expansion: int, channels: int, strides: int, name: str) -> Tensor:
+def _bottleneck(
+    x: Tensor, expansion: int, channels: int, strides: int, name: str, **options: Any
+) -> Tensor:
     wide = x.shape[-1] * expansion
-    y = conv_bn(x, wide, 1, activation="prelu", name=f"{name}_expand")
+    y = conv_bn(x, wide, 1, activation="prelu", name=f"{name}_expand", **options)
     y = conv_bn(
-        y, wide, 3, strides=strides, activation="prelu", depthwise=True, name=f"{name}_depthwise"
+        y,
+        wide,
+        3,
+        strides=strides,
+        activation="prelu",
+        depthwise=True,
+        name=f"{name}_depthwise",
+        **options,
     )
-    y = conv_bn(y, channels, 1, activation=None, name=f"{name}_project")
+    y = conv_bn(y, channels, 1, activation=None, name=f"{name}_project", **options)
     if strides == 1 and x.shape[-1] == channels:
         return keras.layers.Add(name=f"{name}_add")([x, y])
     return y

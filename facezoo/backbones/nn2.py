@@ -1,4 +1,4 @@
-"""FaceNet's Inception networks NN2, NN3, NN4 and OpenFace's smaller NN4s."""
+"""FaceNet's Inception networks NN2, NN3, NN4, NNS1, NNS2 and OpenFace's smaller NN4s."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -8,7 +8,8 @@ import keras
 from facezoo import registry
 from facezoo.contracts import Backbone
 from facezoo.layers.conv_bn import conv_bn
-from facezoo.layers.inception import InceptionRow, inception_block
+from facezoo.layers.image_input import image_input
+from facezoo.layers.inception import InceptionRow, inception_block, scale_width
 from facezoo.layers.local_response_normalization import LocalResponseNormalization
 
 _3A = InceptionRow("3a", 64, 96, 128, 16, 32, "max", 32)
@@ -41,6 +42,10 @@ _SMALLEST_SIDE = {"same": 17, "openface": 65}
 class NN2(Backbone):
     """GoogLeNet-style network with L2 pooling; NN3 and NN4 are the same for smaller images.
 
+    `nns1` and `nns2` are reconstructions: the paper gives their input size, parameters and
+    multiply-adds, and no layers. Here they are NN2 made narrower, with a hidden dense layer in
+    place of the average pooling, which meets all three.
+
     Args:
         blocks: Rows of table 2 from 3a on, as `InceptionRow` or its values.
         image_shape: (height, width, channels), pixels; 17 or more a side, 65 or more for
@@ -48,6 +53,7 @@ class NN2(Backbone):
         use_bias: Whether convolutions have a bias beside the batch normalisation, as OpenFace's.
         use_batch_norm: False gives the network as it was in 2015, without it.
         l2_pool_padding: `"same"` or `"openface"`, see `facezoo.layers.inception`.
+        width: Factor of every convolution's filters, rounded to multiples of 4.
 
     Call:
         image: float [B, H, W, 3].
@@ -56,7 +62,7 @@ class NN2(Backbone):
         float [B, H / 32, W / 32, C]; C is 1024 for NN2 and NN3, 896 for NN4, 736 for nn4_small2.
 
     Raises:
-        ValueError: The image is too small or `l2_pool_padding` unknown.
+        ValueError: The image is too small or not RGB, or another argument out of range.
 
     Source:
         FaceNet, arXiv 1503.03832, table 2 and section 3.3; NN4's blocks 5a and 5b (no 5x5), the
@@ -78,6 +84,12 @@ class NN2(Backbone):
         "nn4": {"blocks": _NN4, "image_shape": (96, 96, 3)},
         "nn4_small1": {"blocks": _SMALL1, **_OPENFACE},
         "nn4_small2": {"blocks": _SMALL2, **_OPENFACE},
+        "nns1": {"width": 0.43, "image_shape": (165, 165, 3)},
+        "nns2": {"width": 0.15, "image_shape": (140, 116, 3)},
+    }
+    VARIANT_EMBEDDING: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "nns1": {"pooling": "flatten", "hidden_units": (1536,)},
+        "nns2": {"pooling": "flatten", "hidden_units": (1280,)},
     }
 
     def __init__(
@@ -87,22 +99,24 @@ class NN2(Backbone):
         use_bias: bool = False,
         use_batch_norm: bool = True,
         l2_pool_padding: str = "same",
+        width: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        _check(image_shape, l2_pool_padding)
+        _check(l2_pool_padding, width)
         rows = [InceptionRow(*row) for row in blocks]
+        narrow, wide = scale_width(64, width), scale_width(192, width)
         options = {"use_bias": use_bias, "use_batch_norm": use_batch_norm}
         # === Functional model ===
-        image = keras.Input(image_shape, name="image")
-        x = conv_bn(image, 64, 7, strides=2, name="conv1", **options)
+        image = image_input(image_shape, _SMALLEST_SIDE[l2_pool_padding])
+        x = conv_bn(image, narrow, 7, strides=2, name="conv1", **options)
         x = keras.layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
         x = LocalResponseNormalization(name="norm1")(x)
-        x = conv_bn(x, 64, 1, name="inception_2_reduce", **options)
-        x = conv_bn(x, 192, 3, name="inception_2", **options)
+        x = conv_bn(x, narrow, 1, name="inception_2_reduce", **options)
+        x = conv_bn(x, wide, 3, name="inception_2", **options)
         x = LocalResponseNormalization(name="norm2")(x)
         x = keras.layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
         for row in rows:
-            x = inception_block(x, row, l2_pool_padding, **options)
+            x = inception_block(x, row.scaled(width), l2_pool_padding, **options)
         super().__init__(inputs=image, outputs=x, **kwargs)
         # === Config ===
         self.blocks = rows
@@ -110,6 +124,7 @@ class NN2(Backbone):
         self.use_bias = use_bias
         self.use_batch_norm = use_batch_norm
         self.l2_pool_padding = l2_pool_padding
+        self.width = float(width)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -119,18 +134,14 @@ class NN2(Backbone):
             "use_bias": self.use_bias,
             "use_batch_norm": self.use_batch_norm,
             "l2_pool_padding": self.l2_pool_padding,
+            "width": self.width,
         }
 
 
-def _check(image_shape: tuple[int, int, int], l2_pool_padding: str) -> None:
+def _check(l2_pool_padding: str, width: float) -> None:
     if l2_pool_padding not in _SMALLEST_SIDE:
         raise ValueError(
             f'l2_pool_padding must be "same" or "openface". Received: {l2_pool_padding!r}.'
         )
-    smallest = _SMALLEST_SIDE[l2_pool_padding]
-    if min(image_shape[:2]) < smallest:
-        raise ValueError(
-            f"image_shape must be (height, width, channels) with at least {smallest} pixels a "
-            f"side for l2_pool_padding={l2_pool_padding!r}, because the network halves it five "
-            f"times. Received: {tuple(image_shape)}."
-        )
+    if not width > 0:
+        raise ValueError(f"width must be above 0. Received: width={width!r}.")

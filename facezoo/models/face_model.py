@@ -1,6 +1,6 @@
 """FaceModel: a backbone, an embedding and, while a loss is computed, a head."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from facezoo.models.parts import create_backbone, create_embedding, create_head,
 from facezoo.ops import Tensor
 
 _WEIGHTS = "model.keras"
+# Arguments of EmbeddingOutput that have no field of their own in preset.json.
+_EMBEDDING_OPTIONS = ("hidden_units", "maxout", "dropout", "epsilon")
 
 
 @keras.saving.register_keras_serializable("facezoo")
@@ -35,7 +37,8 @@ class FaceModel(keras.Model):
         `{"embedding": float32 unit [B, D], "norm": float32 [B]}`.
 
     Raises:
-        ValueError: `preprocessing` makes images of another size than the backbone takes.
+        ValueError: `preprocessing` makes images of another size than the backbone takes, or `image`
+            has another shape.
 
     Example:
         >>> model = FaceModel.from_preset("mobilefacenet")
@@ -75,6 +78,7 @@ class FaceModel(keras.Model):
         self.built = True
 
     def call(self, image: Tensor, training: bool | None = None) -> dict[str, Tensor]:
+        _check_image(image, self.backbone.image_shape)
         return self.embedding(self.backbone(image, training=training), training=training)
 
     def compute_loss(
@@ -173,6 +177,18 @@ class FaceModel(keras.Model):
         presets.save(folder, {**describe(self), "weights": _WEIGHTS, **details})
 
 
+def _check_image(image: Tensor, expected: Sequence[int]) -> None:
+    shape = tuple(image.shape)
+    known = zip(shape[1:], expected, strict=False)
+    if len(shape) != 4 or any(size not in (None, wanted) for size, wanted in known):
+        height, width, channels = expected
+        raise ValueError(
+            f"image must be float [B, {height}, {width}, {channels}], as this model's "
+            f"preprocessing makes it. Received: shape {shape}. Resize the pictures to "
+            f"{height} x {width}, or make the model with image_shape=(height, width, {channels})."
+        )
+
+
 def describe(model: FaceModel) -> dict[str, Any]:
     """Returns a model as a preset without weights: plain data that JSON can hold."""
     return {
@@ -184,12 +200,18 @@ def describe(model: FaceModel) -> dict[str, Any]:
         "embedding_dim": model.embedding.embedding_dim,
         "embedding_pooling": model.embedding.pooling,
         "embedding_batch_norm": model.embedding.batch_norm,
+        "embedding_options": _options(model.embedding),
         "head": model.head and {"name": variant_name(model.head), **_arguments(model.head)},
         "preprocessing": model.preprocessing.get_config(),
         "weights": None,
         "thresholds": None,
         "card": None,
     }
+
+
+def _options(embedding: EmbeddingOutput) -> dict[str, Any]:
+    config = embedding.get_config()
+    return {key: config[key] for key in _EMBEDDING_OPTIONS}
 
 
 def _arguments(part: Backbone | MarginHead) -> dict[str, Any]:
@@ -204,9 +226,12 @@ def _fresh_parts(preset: Mapping[str, Any]) -> dict[str, Any]:
         "backbone": backbone,
         "embedding": create_embedding(
             backbone,
-            preset["embedding_dim"],
-            preset["embedding_pooling"],
-            preset.get("embedding_batch_norm"),
+            {
+                "embedding_dim": preset["embedding_dim"],
+                "pooling": preset["embedding_pooling"],
+                "batch_norm": preset["embedding_batch_norm"],
+                **(preset["embedding_options"] or {}),
+            },
         ),
         # A head without a number of classes waits for the data.
         "head": create_head(**head) if head and head.get("num_classes") else None,

@@ -7,9 +7,6 @@ from facezoo import registry
 from facezoo.contracts import Backbone, MarginHead
 from facezoo.layers.embedding_output import EmbeddingOutput
 
-# The embedding that a network was published with; all others take the global average.
-_DEFAULT_POOLING = {"mobilefacenet": "depthwise"}
-
 
 def create_backbone(name: str, **overrides: Any) -> Backbone:
     """Makes a backbone of the zoo.
@@ -38,12 +35,29 @@ def create_head(name: str, **arguments: Any) -> MarginHead:
 
 
 def create_embedding(
-    backbone: Backbone, embedding_dim: int, pooling: str | None, batch_norm: bool | None
+    backbone: Backbone, arguments: Mapping[str, Any] | None = None
 ) -> EmbeddingOutput:
-    """Makes the embedding output of a backbone; `pooling` None means as published."""
-    if pooling is None:
-        pooling = _DEFAULT_POOLING.get(_file_name(backbone), "average")
-    return EmbeddingOutput(embedding_dim, pooling, batch_norm, name="embedding")
+    """Makes the embedding output of a backbone.
+
+    Args:
+        backbone: Whose feature map it takes.
+        arguments: Of `EmbeddingOutput`, where they differ from what the backbone was published
+            with; another `pooling` leaves all that was published behind but the length.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    published = published_embedding(backbone)
+    chosen = {key: value for key, value in (arguments or {}).items() if value is not None}
+    if chosen.get("pooling", published.get("pooling")) != published.get("pooling"):
+        published = {key: published[key] for key in ("embedding_dim",) if key in published}
+    return EmbeddingOutput(**{**published, **chosen}, name="embedding")
+
+
+def published_embedding(backbone: Backbone) -> dict[str, Any]:
+    """Returns the arguments of `EmbeddingOutput` that a backbone was published with."""
+    variant = variant_name(backbone)
+    return {**backbone.EMBEDDING, **backbone.VARIANT_EMBEDDING.get(variant, {})}
 
 
 def list_parts(kind: str) -> list[str]:

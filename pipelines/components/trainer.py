@@ -140,9 +140,11 @@ def make_model(params: Params, preprocessing: Preprocessing, num_classes: int) -
         params.backbone,
         params.embedding_dim,
         head=head,
-        pooling=params.embedding_pooling or None,
-        batch_norm=params.embedding_batch_norm,
         preprocessing=preprocessing,
+        embedding={
+            "pooling": params.embedding_pooling or None,
+            "batch_norm": params.embedding_batch_norm,
+        },
         image_shape=preprocessing.image_shape,
     )
 

@@ -1,6 +1,7 @@
 """What every backbone must do, whatever it is made of; `cls.TINY` is what is built."""
 
 import functools
+import json
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import facezoo
+from facezoo.models import blueprint
 from tests.checks import assert_config_is_whole, file_name, golden, precision
 
 
@@ -42,9 +44,16 @@ def _gradients(backbone, training):
     return zip(weights, tape.gradient(loss, [weight.value for weight in weights]), strict=True)
 
 
+def variant_blueprint(variant, embedding=None, **overrides):
+    """A published model without weights, built once for all tests."""
+    # Text, because the cache needs something hashable.
+    return _blueprint(variant, json.dumps(embedding or {}), json.dumps(overrides))
+
+
 @functools.cache
-def _model(variant, embedding_dim, overrides):
-    return facezoo.create_model(variant, embedding_dim, **dict(overrides))
+def _blueprint(variant, embedding, overrides):
+    embedding, overrides = json.loads(embedding), json.loads(overrides)
+    return blueprint(facezoo.create_model, variant, embedding=embedding, **overrides)
 
 
 def _variants(cls):
@@ -53,8 +62,7 @@ def _variants(cls):
     missing = set(cls.VARIANTS) - {case["variant"] for case in cases}
     assert not missing, f"tests/golden/parameters.json lacks {sorted(missing)}"
     for case in cases:
-        overrides = tuple(sorted(case["overrides"].items()))
-        yield case, _model(case["variant"], table["embedding_dim"], overrides)
+        yield case, variant_blueprint(case["variant"], case.get("embedding"), **case["overrides"])
 
 
 def check_declares_source(cls):
