@@ -8,10 +8,15 @@ from types import ModuleType
 
 from absl import app, flags
 
-from facezoo.cli import embed, list_parts, verify
+from facezoo.cli import convert, embed, list_parts, verify
 
 # Each has USAGE, HELP, define_flags(flags.FlagValues) and run(arguments, options) -> exit code.
-_VERBS = {"embed": embed, "list": list_parts, "verify": verify}
+_VERBS = {
+    "convert": convert,
+    "embed": embed,
+    "list": list_parts,
+    "verify": verify,
+}
 ERROR = 2
 _USAGE = """Usage: python -m facezoo VERB [ARGUMENTS] [--FLAGS]
 
