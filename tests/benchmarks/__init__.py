@@ -1,0 +1,1 @@
+"""Speed and memory, beside peers; run by hand, never by the tests."""
