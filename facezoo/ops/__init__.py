@@ -1,0 +1,30 @@
+"""Stateless tensor maths on `keras.ops` that stays finite where the plain formulas do not."""
+
+from facezoo.ops.distances import (
+    DISTANCES,
+    cross_distance,
+    distance_blocks,
+    pairwise_distance,
+)
+from facezoo.ops.similarity import cosine_similarity, masked_logsumexp
+from facezoo.ops.vectors import (
+    Tensor,
+    cosine_logits,
+    l2_normalize,
+    safe_sqrt,
+    take_in_row,
+)
+
+__all__ = [
+    "DISTANCES",
+    "Tensor",
+    "cosine_logits",
+    "cosine_similarity",
+    "cross_distance",
+    "distance_blocks",
+    "l2_normalize",
+    "masked_logsumexp",
+    "pairwise_distance",
+    "safe_sqrt",
+    "take_in_row",
+]
