@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BACKENDS := $(VENV)/.backends
 ARGS ?=
 
-.PHONY: run test test-all lint clean
+.PHONY: run test test-all test-backends lint clean
 
 run: $(READY)
 	$(BIN)/python -m pipelines.run --runner=DirectRunner $(ARGS)
@@ -15,6 +16,9 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -q $(ARGS)
+
+test-backends: $(BACKENDS)
+	$(BIN)/python -m pytest -q tests/test_backends.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -26,6 +30,11 @@ $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
 		-c .ci/constraints.txt -e ".[demo,dev]"
+	touch $@
+
+$(BACKENDS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
+		-c .ci/constraints.txt -e ".[backends]"
 	touch $@
 
 clean:

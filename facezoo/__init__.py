@@ -3,13 +3,23 @@
 from facezoo import backbones, heads, layers, losses
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.losses import TripletSemiHardLoss
-from facezoo.models import FaceModel, create_backbone, create_head, create_model, list_parts
+from facezoo.models import (
+    FaceModel,
+    HardExampleModel,
+    create_auxiliary_loss,
+    create_backbone,
+    create_head,
+    create_model,
+    list_parts,
+)
 
 __all__ = [
     "FaceModel",
+    "HardExampleModel",
     "Preprocessing",
     "TripletSemiHardLoss",
     "backbones",
+    "create_auxiliary_loss",
     "create_backbone",
     "create_head",
     "create_model",

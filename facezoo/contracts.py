@@ -1,9 +1,10 @@
-"""What a Backbone, a MarginHead and an EmbeddingLoss are: the page a newcomer reads first.
+"""What a Backbone, a MarginHead and a loss on embeddings are: the page a newcomer reads first.
 
 A backbone turns images into a feature map and knows nothing of faces. `FaceModel` adds an
 embedding layer, so that every model of the zoo answers `{"embedding": unit [B, D], "norm": [B]}`.
-A head exists only while a loss is computed: it turns embeddings into logits.
-An embedding loss needs no head: it looks at the distances inside the batch.
+A head exists only while a loss is computed: it turns embeddings into logits (`margin_head.py`).
+An embedding loss needs no head: it looks at the distances inside the batch. An auxiliary loss has
+weights of its own, such as one centre per class, and is added to the compiled loss.
 
 Every part declares `SOURCE` (paper and equation or table), `TINY` (arguments of its smallest
 useful instance, which the test harness builds) and `KNOWN_FAILURES` ({check name: reason}).
@@ -16,9 +17,12 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from facezoo import shapes
-from facezoo.ops import Tensor, cosine_logits
+from facezoo import registry, shapes
+from facezoo.margin_head import MarginHead
+from facezoo.ops import Tensor
 from facezoo.replicas import gather_batch
+
+__all__ = ["AuxiliaryLoss", "Backbone", "EmbeddingLoss", "MarginHead", "PairLoss"]
 
 
 class Backbone(keras.Model):
@@ -42,75 +46,6 @@ class Backbone(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> "Backbone":
         """Makes the backbone from what `get_config` returned."""
         return cls(**config)
-
-
-class MarginHead(keras.layers.Layer):
-    """Owns the class centres; a subclass overrides one hook, `target_cosine`.
-
-    `logits = scale * cosine(embedding, centers)`, except in the column of the sample's own class,
-    where `target_cosine` makes the task harder during training.
-
-    Args:
-        num_classes: Number of identities C, at least 1.
-        scale: Factor in front of the cosine, above 0.
-
-    Call:
-        embedding: float32 [B, D], unit length.
-        norm: float32 [B], length before normalisation.
-        label: int32 [B] in [0, C). A label outside is masked: its row carries no margin.
-
-    Returns:
-        logits, float32 [B, C].
-
-    Raises:
-        ValueError: `num_classes` or `scale` is out of range.
-
-    Numerics:
-        float32 under every precision policy; centres are normalised at each call.
-    """
-
-    SOURCE: ClassVar[str]
-    TINY: ClassVar[Mapping[str, Any]]
-    KNOWN_FAILURES: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, num_classes: int, scale: float = 64.0, **kwargs: Any) -> None:
-        kwargs["dtype"] = shapes.FLOAT
-        super().__init__(**kwargs)
-        if int(num_classes) < 1:
-            raise ValueError(f"num_classes must be at least 1. Received: {num_classes!r}.")
-        if not float(scale) > 0:
-            raise ValueError(f"scale must be above 0. Received: scale={scale!r}.")
-        self.num_classes = int(num_classes)
-        self.scale = float(scale)
-
-    def build(self, embedding_shape: tuple[int | None, int]) -> None:
-        self.centers = self.add_weight(
-            shape=(embedding_shape[-1], self.num_classes),
-            initializer=keras.initializers.RandomNormal(stddev=0.01),
-            name="centers",
-        )
-        super().build(embedding_shape)
-
-    def call(self, embedding: Tensor, norm: Tensor, label: Tensor) -> Tensor:
-        cosine = cosine_logits(embedding, self.centers)
-        is_target = ops.one_hot(ops.cast(label, shapes.LABEL), self.num_classes, dtype="bool")
-        return self.scale * ops.where(is_target, self.target_cosine(cosine, norm[:, None]), cosine)
-
-    def target_cosine(self, cosine: Tensor, norm: Tensor) -> Tensor:
-        """The hook: what a cosine becomes in the target column; unchanged unless overridden.
-
-        Args:
-            cosine: float32 [B, C].
-            norm: float32 [B, 1].
-
-        Returns:
-            float32 [B, C], nowhere above `cosine`.
-        """
-        del norm
-        return cosine
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_classes": self.num_classes, "scale": self.scale}
 
 
 class EmbeddingLoss(keras.losses.Loss, abc.ABC):
@@ -145,6 +80,29 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
         (label, embedding), own = gather_batch(label, ops.convert_to_tensor(y_pred))
         return self.per_sample(label, embedding)[own]
 
+    @classmethod
+    def get(cls, loss: "EmbeddingLoss | str | Mapping[str, Any]") -> "EmbeddingLoss":
+        """Returns a loss of this kind: itself, or from its name, or from what Keras saved.
+
+        Args:
+            loss: A loss, its registry name for its defaults, or its serialised form.
+
+        Raises:
+            ValueError: The name is unknown, or the loss is of another kind.
+        """
+        if isinstance(loss, str):
+            found, arguments = registry.get("loss", loss)
+            loss = found(**arguments)
+        elif isinstance(loss, Mapping):
+            loss = keras.saving.deserialize_keras_object(dict(loss))
+        if not isinstance(loss, cls):
+            known = [name for name, one in registry.parts("loss").items() if issubclass(one, cls)]
+            raise ValueError(
+                f"loss must be of the kind {cls.__name__}, or a name: {', '.join(known)}. "
+                f"Received: {loss!r}."
+            )
+        return loss
+
     @abc.abstractmethod
     def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
         """The hook: the loss of every sample of the global batch.
@@ -156,6 +114,108 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
         Returns:
             float32 [B]; its mean is the loss.
         """
+
+
+class PairLoss(EmbeddingLoss):
+    """An `EmbeddingLoss` that judges an anchor by its own pairs; a subclass writes `per_anchor`.
+
+    The candidates may then be others than the batch, such as the memory of `cross_batch_memory`.
+    """
+
+    @abc.abstractmethod
+    def per_anchor(
+        self, anchor: Tensor, candidate: Tensor, is_positive: Tensor, is_negative: Tensor
+    ) -> Tensor:
+        """The hook: the loss of every anchor.
+
+        Args:
+            anchor: float32 [A, D].
+            candidate: float32 [N, D].
+            is_positive: bool [A, N], the genuine pairs to look at.
+            is_negative: bool [A, N], the impostor pairs to look at.
+
+        Returns:
+            float32 [A]; 0 for an anchor without any pair.
+        """
+
+
+class AuxiliaryLoss(keras.layers.Layer, abc.ABC):
+    """A loss with weights of its own, which `FaceModel` trains, saves and adds to the compiled one.
+
+    A subclass writes one hook, `per_sample`. Running state is made with `add_state`.
+
+    Args:
+        weight: Factor in front of the loss, 0 or more.
+
+    Call:
+        embedding: float32 [B, D], unit length.
+        norm: float32 [B], length before normalisation.
+        label: int [B] or [B, 1], identities; one-hot [B, C] with C > 1 is accepted too.
+        training: bool, whether the state moves.
+
+    Returns:
+        float32 per-sample values [B], without the factor `weight`.
+
+    Raises:
+        ValueError: `weight` is out of range, or `label` has another shape.
+
+    Numerics:
+        float32 under every precision policy. Under `tf.distribute` every replica looks at the
+        global batch and answers for its own rows, so that the state is the same on all of them.
+    """
+
+    SOURCE: ClassVar[str]
+    TINY: ClassVar[Mapping[str, Any]]
+    KNOWN_FAILURES: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
+        kwargs["dtype"] = shapes.FLOAT
+        super().__init__(**kwargs)
+        if not 0.0 <= float(weight) < float("inf"):
+            raise ValueError(f"weight must be 0 or more. Received: weight={weight!r}.")
+        self.weight = float(weight)
+
+    def call(
+        self, embedding: Tensor, norm: Tensor, label: Tensor, training: bool = False
+    ) -> Tensor:
+        label = ops.cast(_as_label(ops.convert_to_tensor(label)), shapes.LABEL)
+        (embedding, norm, label), own = gather_batch(embedding, norm, label)
+        return self.per_sample(embedding, norm, label, training)[own]
+
+    @abc.abstractmethod
+    def per_sample(self, embedding: Tensor, norm: Tensor, label: Tensor, training: bool) -> Tensor:
+        """The hook: the loss of every sample of the global batch.
+
+        Args:
+            embedding: float32 [B, D].
+            norm: float32 [B].
+            label: int32 [B].
+            training: Whether the state moves; it depends on the arguments alone.
+
+        Returns:
+            float32 [B].
+        """
+
+    def add_state(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: str = "zeros",
+        dtype: str | None = None,
+    ) -> keras.Variable:
+        """Makes a weight that `per_sample` moves itself: no gradient reaches it."""
+        # Every replica moves it alike.
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight": self.weight}
 
 
 def _as_label(y_true: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from facezoo.contracts import EmbeddingLoss
 from facezoo.data.dataset import TrainingBatches
-from facezoo.models import FaceModel
+from facezoo.models import CollapseAlarm, FaceModel
 
 # Names of the variables that weight decay spares.
 _NO_DECAY = ("bias", "gamma", "beta", "alpha")
@@ -143,6 +143,7 @@ def train(
 
     Raises:
         ValueError: The loss is no longer a number.
+        RuntimeError: A triplet loss has made all embeddings one point.
     """
     telemetry = _Telemetry(log_dir, advance)
     length = steps_per_epoch(batches)
@@ -158,7 +159,7 @@ def train(
             batches.dataset(first_step=telemetry.step),
             epochs=epochs,
             steps_per_epoch=length,
-            callbacks=[telemetry],
+            callbacks=[telemetry, CollapseAlarm()],
             shuffle=False,
             verbose=0,
         )

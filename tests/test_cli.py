@@ -154,7 +154,7 @@ class TestList:
     def test_names_every_part_and_preset(self, capsys):
         assert main(["list"]) == 0
         out = capsys.readouterr().out
-        for kind in ("backbone", "head", "loss", "layer"):
+        for kind in ("backbone", "head", "loss", "auxiliary_loss", "layer"):
             assert f"{kind}\n" in out
             assert all(f"  {name}" in out for name in facezoo.list_parts(kind))
         assert "nn4_small2, 96 x 96 pixels to 128 numbers, without weights" in out

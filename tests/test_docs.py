@@ -13,6 +13,7 @@ import pytest
 import facezoo
 from facezoo import presets, registry
 from facezoo.data.preprocessing import Preprocessing
+from facezoo.models import blueprint
 
 ROOT = Path(__file__).parent.parent
 PRESETS = presets.names()
@@ -72,7 +73,7 @@ def parameters(node):
 
 @functools.cache
 def build(preset):
-    return facezoo.FaceModel.from_preset(preset)
+    return blueprint(facezoo.FaceModel.from_preset, preset)
 
 
 @functools.cache

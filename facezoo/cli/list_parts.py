@@ -9,10 +9,10 @@ from absl import app, flags
 from facezoo import presets, registry
 
 USAGE = "list [--json]"
-HELP = """Prints every backbone, head, loss and layer with its source, and every built-in preset.
-`facezoo.create_backbone(NAME)`, `facezoo.create_head(NAME, ..)` and
+HELP = """Prints every backbone, head, loss, auxiliary loss and layer with its source, and every
+built-in preset. `facezoo.create_backbone(NAME)`, `facezoo.create_head(NAME, ..)` and
 `facezoo.FaceModel.from_preset(NAME)` make them."""
-_KINDS = ("backbone", "head", "loss", "layer")
+_KINDS = ("backbone", "head", "loss", "auxiliary_loss", "layer")
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:

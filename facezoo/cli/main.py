@@ -8,13 +8,14 @@ from types import ModuleType
 
 from absl import app, flags
 
-from facezoo.cli import convert, embed, list_parts, verify
+from facezoo.cli import convert, embed, list_parts, summary, verify
 
 # Each has USAGE, HELP, define_flags(flags.FlagValues) and run(arguments, options) -> exit code.
 _VERBS = {
     "convert": convert,
     "embed": embed,
     "list": list_parts,
+    "summary": summary,
     "verify": verify,
 }
 ERROR = 2

@@ -3,7 +3,7 @@
 import keras
 
 from facezoo import registry
-from facezoo.contracts import MarginHead
+from facezoo.margin_head import MarginHead
 
 
 @registry.register("head")
@@ -13,15 +13,18 @@ class NormFace(MarginHead):
 
     Args:
         num_classes: Number of identities C, at least 1.
-        scale: Factor in front of the cosine, above 0, default 64.
+        scale: Factor in front of the cosine, above 0, default 64; None for `norm`.
 
     Call:
         embedding: float32 [B, D], unit length.
         norm: float32 [B], length before normalisation; not looked at.
-        label: int32 [B]; not looked at.
+        label: int [B]; not looked at.
 
     Returns:
         logits, float32 [B, C].
+
+    Raises:
+        ValueError: `num_classes` or `scale` is out of range, or `label` is not int [B].
 
     Example:
         >>> import numpy as np

@@ -1,17 +1,14 @@
-"""Triplet loss on semi-hard negatives: FaceNet's, with tensorflow-addons' signature and values."""
+"""Triplet loss on semi-hard negatives, with tensorflow-addons' signature and values."""
 
 from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from facezoo import registry
-from facezoo.contracts import EmbeddingLoss
-from facezoo.mining import semi_hard_negatives
-from facezoo.ops import Tensor, pairwise_distance, take_in_row
-
-_POLICIES = ("tfa", "skip")
+from facezoo.distance_loss import shares
+from facezoo.ops import Tensor, pairwise_distance
+from facezoo.triplets import TripletBase, TripletRule, triplet_sums
 
 
 def triplet_semi_hard_loss(
@@ -33,26 +30,14 @@ def triplet_semi_hard_loss(
     Returns:
         float [B], whose mean is the mean over the pairs; zeros if there is no pair.
     """
-    distances = pairwise_distance(distance_metric)(embedding)
-    num_samples = ops.shape(label)[0]
-    row = ops.arange(num_samples)
-    is_same = ops.equal(label[:, None], label[None, :])
-    is_positive = ops.logical_and(is_same, ops.not_equal(row[:, None], row[None, :]))
-    is_negative = ops.logical_not(is_same)
-    has_negative = ops.any(is_negative, axis=1, keepdims=True)
-    negative = semi_hard_negatives(ops.stop_gradient(distances), is_positive, is_negative)
-    negative_distances = take_in_row(distances, negative)
-    violations = ops.relu(distances - ops.where(has_negative, negative_distances, 0.0) + margin)
-    if anchors_without_negatives == "skip":
-        is_positive = ops.logical_and(is_positive, has_negative)
-    num_pairs = ops.cast(ops.maximum(ops.count_nonzero(is_positive), 1), distances.dtype)
-    per_anchor = ops.sum(ops.where(is_positive, violations, 0.0), axis=1)
-    return per_anchor * (ops.cast(num_samples, distances.dtype) / num_pairs)
+    rule = TripletRule(margin, anchors_without_negatives=anchors_without_negatives)
+    sums = triplet_sums(label, pairwise_distance(distance_metric)(embedding), rule)
+    return shares(sums.cost, sums.count)
 
 
 @registry.register("loss")
 @keras.saving.register_keras_serializable("facezoo")
-class TripletSemiHardLoss(EmbeddingLoss):
+class TripletSemiHardLoss(TripletBase):
     """Pulls every positive closer to its anchor than the nearest negative beyond it.
 
     For every ordered anchor-positive pair of the batch the negative is the nearest one strictly
@@ -62,12 +47,15 @@ class TripletSemiHardLoss(EmbeddingLoss):
     Args:
         margin: Least wanted difference of the distances, 0 or more. FaceNet used 0.2 with
             `"squared-L2"`; the default is tensorflow-addons'.
-        distance_metric: `"L2"`, `"squared-L2"`, `"angular"` (1 - cosine), or a function from points
-            [B, D] to distances [B, B], registered with Keras if the loss is to be saved.
+        distance_metric: A name of `facezoo.ops.DISTANCES` (`"L2"`, `"squared-L2"`, `"angular"` ..),
+            or a function from points [B, D] to distances [B, B], registered with Keras if the loss
+            is to be saved.
         name: The loss's name in logs.
         anchors_without_negatives: When a whole batch is one identity, `"tfa"` counts its pairs as
             if a negative lay at the anchor (`d_ap + margin`), as tensorflow-addons does; `"skip"`
             leaves them out.
+        mean_over: `"all"` pairs, as tensorflow-addons, or the `"active"` ones, which cost
+            something: the loss then does not fall because more and more pairs are satisfied.
         reduction: Keras' `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
 
     Call:
@@ -76,7 +64,7 @@ class TripletSemiHardLoss(EmbeddingLoss):
 
     Returns:
         float32 per-sample values [B], the anchors' shares; their mean is tensorflow-addons' scalar.
-        A batch without a positive pair gives 0.
+        A batch without a positive pair gives 0, where tensorflow-addons gives NaN.
 
     Raises:
         ValueError: An argument is out of range, or, when saved, the function is not registered.
@@ -104,49 +92,15 @@ class TripletSemiHardLoss(EmbeddingLoss):
         distance_metric: str | Callable[[Tensor], Tensor] = "L2",
         name: str = "triplet_semihard_loss",
         anchors_without_negatives: str = "tfa",
+        mean_over: str = "all",
         reduction: str | None = "sum_over_batch_size",
     ) -> None:
-        super().__init__(name, reduction)
-        if not float(margin) >= 0.0:
-            raise ValueError(f"margin must be 0 or more. Received: margin={margin!r}.")
-        if anchors_without_negatives not in _POLICIES:
-            raise ValueError(
-                f"anchors_without_negatives must be one of {_POLICIES}. "
-                f"Received: {anchors_without_negatives!r}."
-            )
-        pairwise_distance(distance_metric)
-        self.margin = float(margin)
-        self.distance_metric = distance_metric
+        super().__init__(margin, distance_metric, mean_over, name, reduction)
         self.anchors_without_negatives = anchors_without_negatives
-
-    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
-        return triplet_semi_hard_loss(
-            label, embedding, self.margin, self.distance_metric, self.anchors_without_negatives
-        )
+        self.rule = TripletRule(self.margin, anchors_without_negatives=anchors_without_negatives)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "margin": self.margin,
-            "distance_metric": _serialize(self.distance_metric),
             "anchors_without_negatives": self.anchors_without_negatives,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "TripletSemiHardLoss":
-        """Makes the loss from what `get_config` returned."""
-        metric = config["distance_metric"]
-        if isinstance(metric, dict):
-            metric = keras.saving.deserialize_keras_object(metric)
-        return cls(**{**config, "distance_metric": metric})
-
-
-def _serialize(metric: str | Callable[[Tensor], Tensor]) -> str | dict[str, Any]:
-    if isinstance(metric, str):
-        return metric
-    if keras.saving.get_registered_object(keras.saving.get_registered_name(metric)) is None:
-        raise ValueError(
-            "A loss can be saved only with a registered distance. Decorate the function with "
-            f"@keras.saving.register_keras_serializable. Received: distance_metric={metric!r}."
-        )
-    return keras.saving.serialize_keras_object(metric)

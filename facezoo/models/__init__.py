@@ -1,11 +1,27 @@
 """FaceModel, and how to make one."""
 
+from facezoo.models.complexity import blueprint, count_macs, count_parameters
 from facezoo.models.create import create_model
-from facezoo.models.face_model import FaceModel, describe
-from facezoo.models.parts import create_backbone, create_head, list_parts
+from facezoo.models.description import describe
+from facezoo.models.face_model import FaceModel
+from facezoo.models.hard_example_model import HardExampleModel
+from facezoo.models.parts import (
+    create_auxiliary_loss,
+    create_backbone,
+    create_head,
+    list_parts,
+)
+from facezoo.models.telemetry import CollapseAlarm, TripletTelemetry
 
 __all__ = [
+    "CollapseAlarm",
     "FaceModel",
+    "HardExampleModel",
+    "TripletTelemetry",
+    "blueprint",
+    "count_macs",
+    "count_parameters",
+    "create_auxiliary_loss",
     "create_backbone",
     "create_head",
     "create_model",

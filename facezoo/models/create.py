@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from facezoo.contracts import Backbone, MarginHead
+from facezoo.contracts import AuxiliaryLoss, Backbone, MarginHead
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.models.face_model import FaceModel
 from facezoo.models.parts import create_backbone, create_embedding
@@ -15,6 +15,7 @@ def create_model(
     head: MarginHead | None = None,
     preprocessing: Preprocessing | None = None,
     embedding: Mapping[str, Any] | None = None,
+    auxiliary_loss: AuxiliaryLoss | None = None,
     **overrides: Any,
 ) -> FaceModel:
     """Makes a model with fresh weights.
@@ -26,6 +27,7 @@ def create_model(
         preprocessing: See `FaceModel`.
         embedding: Further arguments of `EmbeddingOutput`, such as `{"pooling": "flatten"}`; what is
             not named is as the backbone was published.
+        auxiliary_loss: Added to the compiled loss.
         overrides: Arguments of the backbone, if `backbone` is a name.
 
     Raises:
@@ -41,4 +43,4 @@ def create_model(
     if embedding_dim is not None:
         arguments["embedding_dim"] = embedding_dim
     output = create_embedding(backbone, arguments)
-    return FaceModel(backbone, output, head, preprocessing, name=backbone.name)
+    return FaceModel(backbone, output, head, preprocessing, auxiliary_loss, name=backbone.name)

