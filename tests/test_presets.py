@@ -18,6 +18,7 @@ PRESET = {
     "embedding_batch_norm": True,
     "embedding_options": {"dropout": 0.2},
     "head": {"name": "cosface", "num_classes": 30},
+    "auxiliary_loss": {"name": "center", "num_classes": 30},
     "preprocessing": Preprocessing(96, 80).get_config(),
     "weights": "model.keras",
     "thresholds": {"default": "accuracy"},
@@ -144,7 +145,7 @@ def test_what_is_not_json_says_where(folder):
     ("changes", "message"),
     [
         ({"head": ..., "card": ...}, "Missing: card, head. Unknown: nothing"),
-        ({"colour": "red"}, "Unknown: colour. Known keys: backbone"),
+        ({"colour": "red"}, "Unknown: colour. Known keys: auxiliary_loss, backbone"),
         ({"embedding_dim": "64"}, "embedding_dim must be a number. Received: '64'"),
         ({"embedding_dim": True}, "embedding_dim must be a number. Received: True"),
         ({"name": None}, "name must be text. Received: None"),

@@ -117,7 +117,7 @@ class TestRun:
         preset = json.loads(files.pop("assets.extra/preset.json"))
         assert files == FILES
         expected = {**PRESET, "thresholds": THRESHOLDS, "embedding_batch_norm": None}
-        expected["embedding_options"] = None
+        expected |= {"embedding_options": None, "auxiliary_loss": None}
         assert preset == expected
         assert content(pushed_model.uri) == content(serving_dir / "1")
         assert {key: content(artifact.uri) for key, artifact in inputs.items()} == before

@@ -27,10 +27,11 @@ def l2_normalize(features: Tensor) -> tuple[Tensor, Tensor]:
         features: float [..., D].
 
     Returns:
-        `(embedding [..., D], norm [...])`; a zero vector gives a zero embedding and norm 0.
+        `(embedding [..., D], norm [...])`; a zero vector gives a zero embedding and norm 0, and its
+        gradient is 0: the slope there, 1e6, would overflow float16.
     """
     squared = ops.sum(ops.square(features), axis=-1)
-    scale = ops.rsqrt(ops.maximum(squared, _EPSILON))
+    scale = ops.where(squared > 0, ops.rsqrt(ops.maximum(squared, _EPSILON)), 0.0)
     return features * scale[..., None], safe_sqrt(squared)
 
 

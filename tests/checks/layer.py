@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.checks import assert_config_is_whole, oracle, precision
 
 _BATCH = 3
+_POLICIES = ("float16", "bfloat16", "float32", "float64")
 
 
 def _layer(cls, **arguments):
@@ -59,11 +60,16 @@ def _gradients(layer, inputs, jit_compile=False):
     return [tf.cast(gradient, tf.float32).numpy() for gradient in compiled(*tensors)]
 
 
-def _assert_finite_gradients(cls, inputs):
-    """As XLA computes them: plain TensorFlow hides some 0 * inf."""
+def _assert_finite(cls, inputs):
+    """Answers and gradients; in float32 as XLA computes them: TensorFlow hides some 0 * inf."""
     for arguments in oracle(cls).CASES:
-        for gradient in _gradients(_layer(cls, **arguments), inputs, jit_compile=True):
-            assert np.all(np.isfinite(gradient)), arguments
+        for policy in _POLICIES:
+            with precision(policy):
+                layer = _layer(cls, **arguments)
+            answers = [tf.cast(one, tf.float64) for one in _outputs(layer, inputs)]
+            gradients = _gradients(layer, inputs, jit_compile=policy == "float32")
+            for value in (*answers, *gradients):
+                assert np.all(np.isfinite(value)), (policy, arguments)
 
 
 def check_declares_source(cls):
@@ -131,12 +137,23 @@ def check_finite_in_low_precision(cls):
                 assert np.all(np.isfinite(gradient)), (policy, arguments)
 
 
-def check_finite_gradient_at_zero(cls):
-    _assert_finite_gradients(cls, [np.zeros_like(x) for x in _inputs(cls)])
+def check_finite_at_zero(cls):
+    _assert_finite(cls, [np.zeros_like(x) for x in _inputs(cls)])
 
 
-def check_finite_gradient_at_equal_values(cls):
-    _assert_finite_gradients(cls, [np.ones_like(x) for x in _inputs(cls)])
+def check_finite_at_equal_values(cls):
+    _assert_finite(cls, [np.ones_like(x) for x in _inputs(cls)])
+
+
+def check_finite_at_opposite_values(cls):
+    """Every other image is the negative of the one before."""
+    sign = [(-1.0) ** np.arange(_BATCH).reshape(-1, *(1,) * (x.ndim - 1)) for x in _inputs(cls)]
+    _assert_finite(cls, [s * np.ones_like(x) for s, x in zip(sign, _inputs(cls), strict=True)])
+
+
+def check_finite_for_an_image_of_norm_1e4(cls):
+    inputs = [x[:1] for x in _inputs(cls)]
+    _assert_finite(cls, [1e4 * x / np.linalg.norm(x) for x in inputs])
 
 
 def check_every_input_and_weight_moves_the_output(cls):
