@@ -68,15 +68,15 @@ def monotone_cos_of_multiple(cosine: Tensor, factor: int) -> Tensor:
     return (1.0 - 2.0 * ops.mod(num_turns, 2.0)) * current - 2.0 * num_turns
 
 
-def check_angle(margin: float) -> float:
-    """Returns a margin as a float.
+def check_angle(margin: float, name: str = "margin") -> float:
+    """Returns a margin as a float; `name` is the argument's, for the message.
 
     Raises:
         ValueError: It is not in [0, pi/2].
     """
     if not 0.0 <= float(margin) <= math.pi / 2:
         raise ValueError(
-            f"margin must be in [0, pi/2] radians. Received: margin={margin!r}. Is it in degrees?"
+            f"{name} must be in [0, pi/2] radians. Received: {name}={margin!r}. Is it in degrees?"
         )
     return float(margin)
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from facezoo import registry
 from facezoo.margin_head import MarginHead
-from facezoo.margins import monotone_cos, sine
+from facezoo.margins import check_angle, monotone_cos, sine
 from facezoo.ops import Tensor
 
 _POLICIES = ("monotone", "none")
@@ -75,18 +75,14 @@ class CombinedMargin(MarginHead):
             raise ValueError(
                 f"margin1 must be above 0: a factor of the angle. Received: margin1={margin1!r}."
             )
-        if not 0.0 <= float(margin2) <= math.pi / 2:
-            raise ValueError(
-                "margin2 must be in [0, pi/2] radians. "
-                f"Received: margin2={margin2!r}. Is it in degrees?"
-            )
         if not 0.0 <= float(margin3) <= 1.0:
             raise ValueError(
                 f"margin3 must be in [0, 1], the unit of a cosine. Received: margin3={margin3!r}."
             )
         if beyond_pi not in _POLICIES:
             raise ValueError(f"beyond_pi must be one of {_POLICIES}. Received: {beyond_pi!r}.")
-        self.margin1, self.margin2, self.margin3 = float(margin1), float(margin2), float(margin3)
+        self.margin1, self.margin3 = float(margin1), float(margin3)
+        self.margin2 = check_angle(margin2, "margin2")
         self.beyond_pi = beyond_pi
 
     def target_cosine(self, cosine: Tensor, norm: Tensor) -> Tensor:
