@@ -7,7 +7,6 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import facezoo
 from facezoo import evaluation, metrics
@@ -222,15 +221,3 @@ def test_plots_depend_on_the_data_and_not_on_the_user_s_settings(people, scores,
     curve = metrics.roc_curve(pairs[0], pairs[1] / 2)
     roc = evaluation.plot_roc({"trained model": curve}, {"trained model": scores}, _TITLE)
     assert roc != pictures["roc"]
-
-
-def test_event_file_is_read_by_tensorboard_and_its_bytes_depend_on_the_content_alone(tmp_path):
-    picture = png(noise_images(1)[0])
-    for folder in ("a", "b"):
-        evaluation.write_event_file(tmp_path / folder, {"auc": 0.5}, {"roc": picture})
-    (one,), (two,) = ((tmp_path / folder).iterdir() for folder in ("a", "b"))
-    assert one.read_bytes() == two.read_bytes()
-    log = EventAccumulator(str(tmp_path / "a")).Reload()
-    assert [event.value for event in log.Scalars("auc")] == [0.5]
-    (image,) = log.Images("roc")
-    assert (image.height, image.width, image.encoded_image_string) == (20, 18, picture)

@@ -7,7 +7,6 @@ from facezoo.evaluation.embedding import (
     pixel_embedding,
     untrained_model,
 )
-from facezoo.evaluation.event_file import write_event_file
 from facezoo.evaluation.plots import plot_distances, plot_roc
 from facezoo.evaluation.scores import evaluate_embedding, threshold_table
 
@@ -21,5 +20,4 @@ __all__ = [
     "plot_roc",
     "threshold_table",
     "untrained_model",
-    "write_event_file",
 ]

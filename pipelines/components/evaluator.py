@@ -13,6 +13,7 @@ from facezoo.data import schema
 from facezoo.data.examples import parse_example
 from facezoo.data.pairs import all_pairs, count_pairs
 from facezoo.data.records import read_records
+from facezoo.event_file import write_event_file
 from facezoo.models import FaceModel
 from pipelines.artifacts import Artifact, Examples, Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Component, ComponentError, Context, Counts
@@ -157,7 +158,7 @@ def write_pictures(
     for name, found in scores.items():
         scalars = {f"evaluation/{key}": found[key] for key in _SCALARS if found[key] is not None}
         images = {f"evaluation/{key}": png for key, png in plots.items()} if name == MODEL else {}
-        evaluation.write_event_file(folder / "tensorboard" / name, scalars, images)
+        write_event_file(folder / "tensorboard" / name, scalars, images)
 
 
 def bless(
