@@ -49,13 +49,20 @@ class _Split(Artifact):
 
 
 class Examples(_Split):
-    """`Split-<s>/data_tfrecord-00000-of-0000N` (tf.Example, keys of `facezoo.data.schema`)."""
+    """`Split-<s>/data_tfrecord-00000-of-0000N` (tf.Example, keys of `facezoo.data.schema`).
+
+    Crops also have `Index-<s>/`, the offset index of `RecordIndex`.
+    """
 
     TYPE = "Examples"
 
     def shards(self, split: str) -> list[Path]:
         """The split's TFRecord files in order."""
         return sorted(self.split_dir(split).glob("data_tfrecord-*"))
+
+    def index_dir(self, split: str) -> Path:
+        """Where the split's `RecordIndex` lies, if it has one: aside, TFX globs `Split-<s>/*`."""
+        return self.uri / f"Index-{split}"
 
 
 class ExampleStatistics(_Split):

@@ -7,7 +7,7 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps
 
-from facezoo.data import images
+from facezoo.data import images, pixels
 from facezoo.data.images import UnreadableImage, decode_rgb, normalize
 from tests.photographs import encoded, photograph, raw_png, with_orientation
 
@@ -216,6 +216,38 @@ def test_same_pixels_as_tensorflow():
         np.testing.assert_array_equal(decode_rgb(data), decode_image(data).numpy())
 
 
+@pytest.mark.parametrize("photo", [PHOTO, GREY, photograph(2, 61, 47)], ids=["rgb", "grey", "odd"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("JPEG", {"quality": 30}),
+        ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
+        ("JPEG", {"quality": 80, "subsampling": "4:2:2"}),
+        ("JPEG", {"quality": 80, "progressive": True}),
+    ],
+)
+def test_training_reads_the_same_pixels_as_tensorflow(photo, kind, options):
+    from facezoo.data.decode import decode_image
+
+    data = encoded(photo, kind, **options)
+    ours = pixels.decode_stored(data)
+    assert ours.dtype == np.uint8
+    np.testing.assert_array_equal(ours, decode_image(data).numpy())
+
+
+@pytest.mark.parametrize("size", [(20, 17), (90, 80), (60, 50), (61, 49), (1, 1), (7, 120)])
+def test_training_resizes_as_tensorflow(size):
+    from facezoo.data.decode import resize
+    from facezoo.data.preprocessing import Preprocessing
+
+    for height, width in ((60, 50), (1, 3)):
+        photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        ours = pixels.resize_like_graph(photo, *size)
+        assert ours.shape == (*size, 3) and ours.dtype == np.float32
+        np.testing.assert_allclose(ours, resize(photo, Preprocessing(*size)), atol=1e-3)
+
+
 def test_what_turbojpeg_does_not_know_pillow_decodes(monkeypatch):
     def header(*_, **__):
         raise ValueError("Could not determine subsampling level of JPEG image")
@@ -225,6 +257,7 @@ def test_what_turbojpeg_does_not_know_pillow_decodes(monkeypatch):
     monkeypatch.setattr(simplejpeg, "decode_jpeg_header", header)
     monkeypatch.setattr(simplejpeg, "decode_jpeg", header)
     np.testing.assert_array_equal(decode_rgb(data), expected)
+    np.testing.assert_array_equal(pixels.decode_stored(data), expected)
     assert normalize(data).encoded is data
 
 

@@ -1,9 +1,17 @@
 """TFRecord files: TensorFlow reads what we write, and damage is found."""
 
+import os
+
 import pytest
 
 from facezoo.data.examples import encode_example, parse_example, parse_features
-from facezoo.data.records import RecordWriter, index_records, read_record, read_records
+from facezoo.data.records import (
+    RecordWriter,
+    index_records,
+    read_record_at,
+    read_records,
+    scan_records,
+)
 from facezoo.data.schema import FaceRecord
 
 RECORDS = [b"", b"one", b"\x00" * 1000, b"zwei"]
@@ -21,7 +29,43 @@ def path(tmp_path):
 
 def test_read_gives_what_was_written(path):
     assert list(read_records(path)) == RECORDS
-    assert [read_record(path, offset) for offset in index_records(path)] == RECORDS
+    assert [record for _, record in scan_records(path)] == RECORDS
+    assert [offset for offset, _ in scan_records(path)] == index_records(path)
+
+
+@pytest.fixture
+def descriptor(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_a_record_is_read_at_its_place(path, descriptor):
+    places = list(zip(index_records(path), RECORDS, strict=True))
+    for offset, record in reversed(places):
+        assert read_record_at(descriptor, path, offset, len(record)) == record
+
+
+@pytest.mark.parametrize(("offset", "length"), [(0, 1), (1, 0), (16, 2), (16, 4), (9999, 3)])
+def test_a_wrong_place_is_noticed(path, descriptor, offset, length):
+    with pytest.raises(ValueError, match=f"The record at byte {offset} of .* cannot be read"):
+        read_record_at(descriptor, path, offset, length)
+
+
+@pytest.mark.parametrize("position", [16, 27, 28, 29, 31, 34])
+def test_damage_at_a_place_is_noticed(path, descriptor, position):
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_record_at(descriptor, path, 16, 3)
+
+
+@pytest.mark.parametrize("end", [16, 20, 28, 30, 34])
+def test_a_cut_at_a_place_is_noticed(path, descriptor, end):
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_record_at(descriptor, path, 16, 3)
 
 
 def test_tensorflow_reads_our_files_and_our_examples(path):

@@ -9,6 +9,7 @@ import pytest
 from facezoo.data import images, schema
 from facezoo.data.examples import encode_example, parse_example
 from facezoo.data.images import decode_rgb
+from facezoo.data.record_index import RecordIndex
 from facezoo.data.records import RecordWriter, read_records
 from facezoo.data.references import Refusal
 from facezoo.data.schema import FaceRecord
@@ -98,6 +99,15 @@ def test_same_records_with_crops(tmp_path):
         "train": [[0, "id0", 2], [1, "id1", 2]],
         "eval": [[2, "id2", 1], [3, "id3", 1]],
     }
+
+
+def test_the_crops_have_an_index(tmp_path):
+    examples, _ = transform(good_inputs(tmp_path), tmp_path / "run", height=14, width=12)
+    for split in ("train", "eval"):
+        index = RecordIndex.open(examples.index_dir(split), examples.shards(split))
+        records = sum(records_by_shard(examples, split).values(), [])
+        assert [index.read(number) for number in range(index.num_images)] == records
+        assert index.image_size == (14, 12) and index.datasets == ["made up"]
 
 
 def test_tfds_reads_the_crops(tmp_path):

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-import tensorflow as tf
+from keras import ops
+
+from facezoo import shapes
+from facezoo.data.warp import affine_warp
+from facezoo.ops import Tensor
 
 
 @dataclass(frozen=True)
@@ -35,61 +39,55 @@ class Augmentation:
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} must be in [0, 1). Received: {getattr(self, name)}.")
 
-    def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def __call__(self, image: Tensor, draw: Tensor) -> Tensor:
         """Changes a batch, every image in its own way.
 
         Args:
-            image: float32 [B, H, W, 3] in [0, 255].
-            seed: int32 [2]; equal seeds give equal changes.
+            image: uint8 or float32 [B, H, W, 3] in [0, 255]; H and W are known.
+            draw: float32 [B, NUM_DRAWS] in [-1, 1); equal numbers give equal changes.
 
         Returns:
             float32 [B, H, W, 3] in [0, 255].
         """
-        draws = _draws(tf.shape(image)[0], seed)
-        image = self._warp(image, draws[:, :5])
-        image = self._relight(image, draws[:, 5:7])
-        return self._blank(image, draws[:, 7:11])
+        image = self._warp(ops.cast(image, shapes.FLOAT), draw[:, :5])
+        image = self._relight(image, draw[:, 5:7])
+        return self._blank(image, draw[:, 7:11])
 
-    def _warp(self, image: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-        height, width = (tf.cast(size, tf.float32) for size in tf.unstack(tf.shape(image)[1:3]))
-        mirror = tf.where(draw[:, 0] < 0.0, -1.0, 1.0) if self.flip else tf.ones_like(draw[:, 0])
-        angle, size = self.rotation * draw[:, 1], 1.0 + self.zoom * draw[:, 2]
-        cosine, sine = tf.cos(angle) * size, tf.sin(angle) * size
-        # From output to input coordinates, around the middle of the image.
-        middle_x, middle_y = (width - 1.0) / 2.0, (height - 1.0) / 2.0
-        a, b, c, d = cosine * mirror, -sine, sine * mirror, cosine
-        move_x = middle_x - a * middle_x - b * middle_y + self.shift * width * draw[:, 3]
-        move_y = middle_y - c * middle_x - d * middle_y + self.shift * height * draw[:, 4]
-        zero = tf.zeros_like(a)
-        return tf.raw_ops.ImageProjectiveTransformV3(
-            images=image,
-            transforms=tf.stack([a, b, move_x, c, d, move_y, zero, zero], axis=1),
-            output_shape=tf.shape(image)[1:3],
-            interpolation="BILINEAR",
-            fill_mode="NEAREST",
-            fill_value=0.0,
-        )
+    def _warp(self, image: Tensor, draw: Tensor) -> Tensor:
+        if not (self.flip or self.rotation or self.zoom or self.shift):
+            return image
+        _, height, width, _ = image.shape
+        mirror = (draw[:, 0] < 0.0) & self.flip
+        angle, growth = self.rotation * draw[:, 1], self.zoom * draw[:, 2]
+        size, half = 1.0 + growth, ops.sin(0.5 * angle)
+        # size * cos(angle) - 1, without the difference of two numbers near 1.
+        along, across = growth - 2.0 * half * half * size, ops.sin(angle) * size
+        change = [ops.stack([along, -across], axis=1), ops.stack([across, along], axis=1)]
+        move = [self.shift * width * draw[:, 3], self.shift * height * draw[:, 4]]
+        return affine_warp(image, mirror, ops.stack(change, axis=1), ops.stack(move, axis=1))
 
-    def _relight(self, image: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    def _relight(self, image: Tensor, draw: Tensor) -> Tensor:
+        if not (self.brightness or self.contrast):
+            return image
         light, contrast = (draw[:, None, None, None, column] for column in (0, 1))
-        mean = tf.reduce_mean(image, axis=(1, 2, 3), keepdims=True)
+        mean = _mean(image)
         image = mean + (image - mean) * (1.0 + self.contrast * contrast)
-        return tf.clip_by_value(image + 255.0 * self.brightness * light, 0.0, 255.0)
+        return ops.clip(image + 255.0 * self.brightness * light, 0.0, 255.0)
 
-    def _blank(self, image: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    def _blank(self, image: Tensor, draw: Tensor) -> Tensor:
         if self.erase == 0.0:
             return image
-        rows = self._inside(tf.shape(image)[1], draw[:, 0], draw[:, 1])
-        columns = self._inside(tf.shape(image)[2], draw[:, 2], draw[:, 3])
+        _, height, width, _ = image.shape
+        rows = self._inside(height, draw[:, 0], draw[:, 1])
+        columns = self._inside(width, draw[:, 2], draw[:, 3])
         hidden = rows[:, :, None, None] & columns[:, None, :, None]
-        mean = tf.reduce_mean(image, axis=(1, 2, 3), keepdims=True)
-        return tf.where(hidden, mean, image)
+        return ops.where(hidden, _mean(image), image)
 
-    def _inside(self, size: tf.Tensor, centre: tf.Tensor, extent: tf.Tensor) -> tf.Tensor:
-        place = tf.linspace(-1.0, 1.0, size)[None, :]
-        return tf.abs(place - centre[:, None]) < self.erase * tf.abs(extent)[:, None]
+    def _inside(self, size: int, centre: Tensor, extent: Tensor) -> Tensor:
+        place = ops.linspace(-1.0, 1.0, size, dtype=shapes.FLOAT)[None, :]
+        return ops.abs(place - centre[:, None]) < self.erase * ops.abs(extent)[:, None]
 
 
-def _draws(batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Uniform numbers in [-1, 1), eleven for each image."""
-    return tf.random.stateless_uniform((batch, 11), seed, minval=-1.0, maxval=1.0)
+def _mean(image: Tensor) -> Tensor:
+    # Around the middle of the range: a sum of so many positive numbers loses digits.
+    return 127.5 + ops.mean(image - 127.5, axis=(1, 2, 3), keepdims=True)

@@ -1,5 +1,6 @@
 """`FaceRecord` to serialised tf.Example and back, without TensorFlow."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -66,16 +67,30 @@ _INT_FIELDS = {
 }
 
 
+def encode_features(features: Mapping[str, Sequence[bytes | str | int | float]]) -> bytes:
+    """Returns a serialised tf.Example; equal features give equal bytes.
+
+    Args:
+        features: By key, values that are all text or bytes, all int, or all float.
+    """
+    example = _Example()
+    for key, values in features.items():
+        feature = example.features.feature[key]
+        if all(isinstance(value, bytes | str) for value in values):
+            feature.bytes_list.value.extend(
+                value.encode("utf-8") if isinstance(value, str) else value for value in values
+            )
+        elif all(isinstance(value, int) for value in values):
+            feature.int64_list.value.extend(values)
+        else:
+            feature.float_list.value.extend(values)
+    return example.SerializeToString(deterministic=True)
+
+
 def encode_example(record: FaceRecord) -> bytes:
     """Returns the serialised tf.Example of a record; equal records give equal bytes."""
-    example = _Example()
-    feature = example.features.feature
-    feature[schema.IMAGE_ENCODED].bytes_list.value.append(record.encoded)
-    for key, name in _TEXT_FIELDS.items():
-        feature[key].bytes_list.value.append(getattr(record, name).encode("utf-8"))
-    for key, name in _INT_FIELDS.items():
-        feature[key].int64_list.value.append(getattr(record, name))
-    return example.SerializeToString(deterministic=True)
+    fields = {schema.IMAGE_ENCODED: "encoded", **_TEXT_FIELDS, **_INT_FIELDS}
+    return encode_features({key: [getattr(record, name)] for key, name in fields.items()})
 
 
 def parse_features(serialized: bytes) -> dict[str, list[bytes] | list[int] | list[float]]:

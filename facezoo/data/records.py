@@ -41,8 +41,7 @@ class RecordWriter:
 
     def write(self, record: bytes) -> None:
         """Appends one record."""
-        header = _LENGTH.pack(len(record))
-        self._file.write(header + _masked_crc(header) + record + _masked_crc(record))
+        self._file.write(_header(len(record)) + record + _masked_crc(record))
 
     def __exit__(
         self,
@@ -64,13 +63,25 @@ def read_records(path: Path) -> Iterator[bytes]:
     Raises:
         ValueError: The file is cut off, or a checksum does not fit.
     """
+    for _, record in scan_records(path):
+        yield record
+
+
+def scan_records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields (offset, record) of an uncompressed TFRecord file in order.
+
+    Raises:
+        ValueError: The file is cut off, or a checksum does not fit.
+    """
+    offset = 0
     with open(path, "rb") as file:
         while (record := _read_next(file, path)) is not None:
-            yield record
+            yield offset, record
+            offset = file.tell()
 
 
 def index_records(path: Path) -> list[int]:
-    """Returns the offset of every record of an uncompressed TFRecord file, for `read_record`.
+    """Returns the offset of every record of an uncompressed TFRecord file, data unread.
 
     Raises:
         ValueError: The file is cut off, or a length's checksum does not fit.
@@ -86,18 +97,31 @@ def index_records(path: Path) -> list[int]:
     return offsets
 
 
-def read_record(path: Path, offset: int) -> bytes:
-    """Returns the record at an offset that `index_records` gave.
+def read_record_at(descriptor: int, path: Path, offset: int, length: int) -> bytes:
+    """Returns a record whose place is known, by one read; threads may share the descriptor.
+
+    Args:
+        descriptor: Of the open file.
+        path: Of the file, for the error.
+        offset: As `scan_records` gave it.
+        length: Of the record, bytes.
 
     Raises:
-        ValueError: The file is cut off, or a checksum does not fit.
+        ValueError: The file is cut off, a checksum does not fit, or another record lies there.
     """
-    with open(path, "rb") as file:
-        file.seek(offset)
-        record = _read_next(file, path)
-    if record is None:
-        raise ValueError(_broken(path, offset, "the file ends there"))
+    header = _header(length)
+    framed = os.pread(descriptor, len(header) + length + _CRC.size, offset)
+    if framed[: len(header)] != header:
+        raise ValueError(_broken(path, offset, "its length is damaged or not as expected"))
+    record, crc = framed[len(header) : -_CRC.size], framed[-_CRC.size :]
+    if len(record) < length or crc != _masked_crc(record):
+        raise ValueError(_broken(path, offset, "its data is cut off or damaged"))
     return record
+
+
+def _header(length: int) -> bytes:
+    number = _LENGTH.pack(length)
+    return number + _masked_crc(number)
 
 
 def _read_next(file: BinaryIO, path: Path) -> bytes | None:

@@ -13,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from facezoo.data import images, schema
 from facezoo.data.examples import encode_example, parse_example
+from facezoo.data.record_index import RecordIndex
 from facezoo.data.records import RecordWriter, read_records
 from facezoo.data.references import Refusal
 from facezoo.data.schema import FaceRecord
@@ -178,7 +179,7 @@ class Transform(Component):
 
     Outputs:
         transformed_examples: The same records with crops, in shards of the same names and order;
-            besides what ExampleGen writes beside its shards.
+            besides what ExampleGen writes beside its shards, `Index-<split>/`, a `RecordIndex`.
 
     Params:
         height, width, mode, format, quality, detector.
@@ -222,5 +223,7 @@ class Transform(Component):
                 f"No picture of the split {', '.join(empty)} could be decoded. "
                 "Look at the pictures that ExampleGen was given."
             )
+        for split in source.splits:
+            RecordIndex.build(target.shards(split), target.index_dir(split))
         set_properties(target, source.splits)
         return counts
