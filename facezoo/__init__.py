@@ -4,6 +4,7 @@ from facezoo import backbones, heads, layers, losses
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.losses import TripletSemiHardLoss
 from facezoo.models import (
+    ExpertModel,
     FaceModel,
     HardExampleModel,
     create_auxiliary_loss,
@@ -14,6 +15,7 @@ from facezoo.models import (
 )
 
 __all__ = [
+    "ExpertModel",
     "FaceModel",
     "HardExampleModel",
     "Preprocessing",

@@ -22,7 +22,7 @@ from facezoo.margin_head import MarginHead
 from facezoo.ops import Tensor
 from facezoo.replicas import gather_batch
 
-__all__ = ["AuxiliaryLoss", "Backbone", "EmbeddingLoss", "MarginHead", "PairLoss"]
+__all__ = ["AuxiliaryLoss", "Backbone", "EmbeddingLoss", "MarginHead", "MiningLoss", "PairLoss"]
 
 
 class Backbone(keras.Model):
@@ -116,11 +116,31 @@ class EmbeddingLoss(keras.losses.Loss, abc.ABC):
         """
 
 
-class PairLoss(EmbeddingLoss):
-    """An `EmbeddingLoss` that judges an anchor by its own pairs; a subclass writes `per_anchor`.
+class MiningLoss(EmbeddingLoss):
+    """An `EmbeddingLoss` that looks for its pairs itself; a subclass writes `per_sample_among`.
+
+    It can then be told to leave impostor pairs out, as `within_sets` does.
+    """
+
+    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
+        is_negative = ops.not_equal(label[:, None], label[None, :])
+        return self.per_sample_among(label, embedding, is_negative)
+
+    @abc.abstractmethod
+    def per_sample_among(self, label: Tensor, embedding: Tensor, is_negative: Tensor) -> Tensor:
+        """The hook: as `per_sample`, with the impostor pairs to look at, bool [B, B]."""
+
+
+class PairLoss(MiningLoss):
+    """A `MiningLoss` that judges an anchor by its own pairs; a subclass writes `per_anchor`.
 
     The candidates may then be others than the batch, such as the memory of `cross_batch_memory`.
     """
+
+    def per_sample_among(self, label: Tensor, embedding: Tensor, is_negative: Tensor) -> Tensor:
+        is_other = ops.logical_not(ops.eye(ops.shape(label)[0], dtype="bool"))
+        is_positive = ops.logical_and(ops.equal(label[:, None], label[None, :]), is_other)
+        return self.per_anchor(embedding, embedding, is_positive, is_negative)
 
     @abc.abstractmethod
     def per_anchor(

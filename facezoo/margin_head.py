@@ -108,6 +108,16 @@ class MarginHead(keras.layers.Layer):
         del training
         return _check_label(label)
 
+    def num_columns(self, label: Tensor, training: bool = False) -> Tensor | int:
+        """The hook: how many columns the logits have; C by default. Arguments as for `columns`."""
+        del label, training
+        return self.num_classes
+
+    @property
+    def label_ranges(self) -> Mapping[str, tuple[int, int]]:
+        """The hook: first label and end of each data set, by name; empty if there is only one."""
+        return {}
+
     def similarity(self, embedding: Tensor) -> Tensor:
         """The hook: where the cosines come from, float32 [B, D] -> [B, C]."""
         return cosine_logits(embedding, self.centers)
@@ -147,9 +157,14 @@ class MarginHead(keras.layers.Layer):
             is_known: bool [B, 1], whether the sample's class is one of the columns.
         """
 
-    def penalty(self, norm: Tensor) -> Tensor | None:
-        """The hook: a further loss per sample, float32 [B] -> [B], that `FaceModel` adds."""
-        del norm
+    def penalty(self, norm: Tensor, label: Tensor) -> Tensor | None:
+        """The hook: a further loss per sample, float32 [B], that `FaceModel` adds.
+
+        Args:
+            norm: float32 [B].
+            label: int [B].
+        """
+        del norm, label
 
     def centers_shape(self, embedding_dim: int) -> tuple[int, int]:
         """The hook: shape of `centers`."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from keras import ops
 
 from facezoo import mining
+from facezoo.contracts import MiningLoss
 from facezoo.distance_loss import DistanceLoss, check_one_of, shares
 from facezoo.mining import PositivePairs
 from facezoo.observation import observe
@@ -65,21 +66,25 @@ class TripletSums(NamedTuple):
     negative_distance: Tensor
 
 
-def triplet_sums(label: Tensor, distances: Tensor, rule: TripletRule) -> TripletSums:
+def triplet_sums(
+    label: Tensor, distances: Tensor, rule: TripletRule, is_negative: Tensor | None = None
+) -> TripletSums:
     """Makes the triplets of a batch by a rule.
 
     Args:
         label: [B], equal numbers for equal identities.
         distances: float [B, B].
         rule: See `TripletRule`.
+        is_negative: bool [B, B], the impostor pairs to look at; None for all.
 
     Returns:
         The sums of every anchor.
     """
-    is_positive, is_negative = mining.pair_masks(label)
+    is_positive, is_impostor = mining.pair_masks(label)
+    is_negative = is_impostor if is_negative is None else is_negative
 
     def sums_of(pairs: PositivePairs) -> TripletSums:
-        return _sums(distances, pairs, is_negative, rule)
+        return sums_of_pairs(distances, pairs, is_negative, rule)
 
     if rule.positives == "hardest":
         return sums_of(_hardest_pairs(distances, is_positive, rule))
@@ -99,9 +104,20 @@ def _hardest_pairs(distances: Tensor, is_positive: Tensor, rule: TripletRule) ->
     return PositivePairs(ops.where(has_positive, column, own), is_any)
 
 
-def _sums(
+def sums_of_pairs(
     distances: Tensor, pairs: PositivePairs, is_negative: Tensor, rule: TripletRule
 ) -> TripletSums:
+    """Makes triplets of given anchor-positive pairs.
+
+    Args:
+        distances: float [A, N], anchor to candidate.
+        pairs: Of A anchors.
+        is_negative: bool [A, N], the candidates to choose negatives from.
+        rule: See `TripletRule`; its `positives` are chosen already.
+
+    Returns:
+        The sums of every anchor.
+    """
     d_ap = take_in_row(distances, pairs.column)
     d_an = take_in_row(distances, _negatives(distances, d_ap, pairs.is_pair, is_negative, rule))
     has_negative = ops.any(is_negative, axis=1, keepdims=True)
@@ -195,12 +211,20 @@ class TripletBase(DistanceLoss):
 
     rule: TripletRule
 
-    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
-        sums = self.sums(label, pairwise_distance(self.distance_metric)(embedding))
+    def values(self, sums: TripletSums, embedding: Tensor) -> Tensor:
+        """Returns every anchor's share of the mean, float [B], and tells who observes."""
         at_rest = math.log(2.0) if self.rule.soft else self.margin
         observe(lambda: triplet_statistics(sums, ops.stop_gradient(embedding), at_rest))
         return shares(sums.cost, sums.count if self.mean_over == "all" else sums.num_active)
 
-    def sums(self, label: Tensor, distances: Tensor) -> TripletSums:
-        """Adds up the batch's triplets: label [B], distances [B, B]."""
-        return triplet_sums(label, distances, self.rule)
+
+class MinedTripletLoss(TripletBase, MiningLoss):
+    """A `TripletBase` that makes its triplets from the labels of the batch."""
+
+    def per_sample_among(self, label: Tensor, embedding: Tensor, is_negative: Tensor) -> Tensor:
+        distances = pairwise_distance(self.distance_metric)(embedding)
+        return self.values(self.sums(label, distances, is_negative), embedding)
+
+    def sums(self, label: Tensor, distances: Tensor, is_negative: Tensor) -> TripletSums:
+        """Adds up the batch's triplets: label [B], distances and is_negative [B, B]."""
+        return triplet_sums(label, distances, self.rule, is_negative)

@@ -1,4 +1,4 @@
-"""A program: two steps of training with each head and auxiliary loss, and of hard examples.
+"""A program: two steps of training with each head and auxiliary loss, and of the other models.
 
 `KERAS_BACKEND=jax python -m tests.backend_steps` prints {what was trained: weights after it}.
 """
@@ -42,13 +42,39 @@ def _hard_examples():
     return hard
 
 
+def _concat():
+    heads = [facezoo.create_head(name, num_classes=2) for name in ("arcface", "adaface")]
+    model = small_model(facezoo.heads.ConcatHead(heads, duplicates=[(0, 3)]))
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), cross_entropy)
+    return model
+
+
+def _expert():
+    """The easy network normalises its batches, which must not move its averages."""
+    easy = small_model(None, pooling="bn_flatten")
+    second = small_model(facezoo.create_head("cosface", num_classes=4, scale=4.0))
+    gate = facezoo.layers.NormGate("running_mean")
+    expert = facezoo.ExpertModel(
+        second.backbone,
+        second.embedding,
+        second.head,
+        gate=facezoo.layers.NormGate("percentile"),
+        easy=easy,
+        easy_gate=gate,
+    )
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    expert.compile(keras.optimizers.SGD(0.1), cross_entropy)
+    return expert
+
+
 def weights_after_two_steps() -> dict[str, list[float]]:
     """Returns all weights, in one row, of every model."""
     models = {name: _auxiliary(cls) for name, cls in registry.parts("auxiliary_loss").items()}
     heads = registry.parts("head")
     # Every back end has random numbers of its own.
     models |= {name: _head(cls) for name, cls in heads.items() if name != "partial_fc"}
-    models["hard_examples"] = _hard_examples()
+    models |= {"hard_examples": _hard_examples(), "concat": _concat(), "expert": _expert()}
     for model in models.values():
         model.fit(images(12), LABEL, batch_size=6, shuffle=False, verbose=0)
     return {

@@ -26,9 +26,9 @@ class OneByOne(Backbone):
         return {"name": self.name}
 
 
-def small_model(head: MarginHead) -> facezoo.FaceModel:
+def small_model(head: MarginHead | None, **embedding: object) -> facezoo.FaceModel:
     """Returns the model with weights that depend on their shapes alone."""
-    model = facezoo.create_model(OneByOne(), head=head)
+    model = facezoo.create_model(OneByOne(), head=head, embedding=embedding)
     rng = np.random.default_rng(7)
     for weight in model.trainable_weights:
         weight.assign(rng.normal(size=weight.shape))

@@ -216,6 +216,16 @@ class TestAdaFace:
         assert float(head.norm_std) == pytest.approx(99.03058722126086, rel=1e-6)
         assert cross_entropy(logits) == pytest.approx(44.5772181, abs=1e-5)
 
+    def test_masked_labels_do_not_move_the_statistics(self):
+        head, half = made(heads.AdaFace), made(heads.AdaFace)
+        label = np.where(np.arange(6) < 3, LABEL, -1).astype("int32")
+        head(EMBEDDING, NORM, label, training=True)
+        half(EMBEDDING[:3], NORM[:3], LABEL[:3], training=True)
+        found, wanted = ([float(one.norm_mean), float(one.norm_std)] for one in (head, half))
+        assert found == pytest.approx(wanted, rel=1e-6) and wanted != [20.0, 100.0]
+        head(EMBEDDING, NORM, np.full(6, 5), training=True)
+        assert [float(head.norm_mean), float(head.norm_std)] == found
+
     def test_no_gradient_flows_into_the_norm(self):
         head, norm = made(heads.AdaFace), tf.constant(20 * NORM)
         with tf.GradientTape() as tape:
@@ -243,13 +253,13 @@ class TestAdaFace:
 class TestMagFace:
     def test_penalty(self):
         case = golden("magface")["penalty"]
-        found = heads.MagFace(5, regularization=1.0).penalty(case["norm_factor"] * NORM)
+        found = heads.MagFace(5, regularization=1.0).penalty(case["norm_factor"] * NORM, LABEL)
         np.testing.assert_allclose(found, case["values"], atol=1e-9)
 
     def test_the_norm_is_worth_its_penalty_up_to_the_upper_end(self):
         head = heads.MagFace(5)
         norm = np.linspace(1.0, 200.0, 400).astype("float32")
-        found = head.penalty(norm).numpy()
+        found = head.penalty(norm, np.zeros(400, "int32")).numpy()
         np.testing.assert_allclose(found, magface.penalty(norm, head.get_config()), rtol=1e-6)
         assert np.all(np.diff(found) <= 0.0)
 

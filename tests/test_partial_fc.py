@@ -121,9 +121,9 @@ class TestLogits:
         np.testing.assert_array_equal(head.columns(LABEL), LABEL)
 
     def test_penalty_of_the_rule(self):
-        assert made().penalty(NORM) is None
-        penalty = facezoo.create_head("magface", num_classes=2).penalty(NORM)
-        np.testing.assert_array_equal(made(rule="magface").penalty(NORM), penalty)
+        assert made().penalty(NORM, LABEL) is None
+        penalty = facezoo.create_head("magface", num_classes=2).penalty(NORM, LABEL)
+        np.testing.assert_array_equal(made(rule="magface").penalty(NORM, LABEL), penalty)
 
 
 class TestGradient:

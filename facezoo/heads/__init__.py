@@ -3,6 +3,7 @@
 from facezoo.heads.adaface import AdaFace
 from facezoo.heads.arcface import ArcFace
 from facezoo.heads.combined_margin import CombinedMargin
+from facezoo.heads.concat import ConcatHead
 from facezoo.heads.cosface import CosFace
 from facezoo.heads.curricularface import CurricularFace
 from facezoo.heads.l2_softmax import L2Softmax
@@ -17,6 +18,7 @@ __all__ = [
     "AdaFace",
     "ArcFace",
     "CombinedMargin",
+    "ConcatHead",
     "CosFace",
     "CurricularFace",
     "L2Softmax",

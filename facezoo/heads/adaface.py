@@ -49,7 +49,8 @@ class AdaFace(MarginHead):
     Numerics:
         No gradient flows into the norm. Norms are clipped to [0.001, 100], and the angle with its
         margin to [0, pi], beyond which there is no gradient either, as in the authors' code. Under
-        `tf.distribute` the statistics are those of the global batch.
+        `tf.distribute` the statistics are those of the global batch. Masked labels do not move
+        them.
 
     Example:
         >>> import numpy as np
@@ -96,12 +97,15 @@ class AdaFace(MarginHead):
         self.norm_std = self.add_statistic("norm_std", _FIRST_STD)
 
     def observe(self, cosine: Tensor, norm: Tensor, is_known: Tensor) -> None:
-        (norm,), _ = gather_batch(ops.clip(norm, *_NORM_RANGE))
-        num_norms = ops.cast(ops.size(norm), norm.dtype)
-        mean = ops.mean(norm)
-        variance = ops.sum(ops.square(norm - mean)) / ops.maximum(num_norms - 1.0, 1.0)
-        for statistic, found in ((self.norm_mean, mean), (self.norm_std, ops.sqrt(variance))):
-            statistic.assign(self.momentum * statistic + (1.0 - self.momentum) * found)
+        is_known = ops.cast(is_known, norm.dtype)
+        (norm, is_known), _ = gather_batch(ops.clip(norm, *_NORM_RANGE), is_known)
+        num_norms = ops.sum(is_known)
+        mean = ops.sum(is_known * norm) / ops.maximum(num_norms, 1.0)
+        squares = ops.sum(is_known * ops.square(norm - mean))
+        std = ops.sqrt(squares / ops.maximum(num_norms - 1.0, 1.0))
+        for statistic, found in ((self.norm_mean, mean), (self.norm_std, std)):
+            step = (1.0 - self.momentum) * (found - statistic)
+            statistic.assign(statistic + ops.where(num_norms > 0.0, step, 0.0))
 
     def target_cosine(self, cosine: Tensor, norm: Tensor) -> Tensor:
         norm = ops.clip(ops.stop_gradient(norm), *_NORM_RANGE)

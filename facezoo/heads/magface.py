@@ -97,7 +97,7 @@ class MagFace(MarginHead):
         margin = least + slope * (ops.clip(norm, low, high) - low)
         return add_angle(cosine, margin, self.beyond_pi)
 
-    def penalty(self, norm: Tensor) -> Tensor:
+    def penalty(self, norm: Tensor, label: Tensor) -> Tensor:
         norm = ops.clip(norm, *self.norm_range)
         return self.regularization * (1.0 / norm + norm / self.norm_range[1] ** 2)
 

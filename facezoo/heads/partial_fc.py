@@ -10,11 +10,9 @@ from keras import ops
 
 from facezoo import registry, shapes
 from facezoo.margin_head import MarginHead
-from facezoo.ops import Tensor, l2_normalize
+from facezoo.ops import MASKED, Tensor, l2_normalize
 from facezoo.replicas import gather_batch
 
-# Of a column that does not count: its exponential is 0 beside any other, and no gradient is NaN.
-_MASKED = -1e9
 # A rule must leave these to MarginHead: here the columns are a sample and the centres are rows.
 _NOT_A_RULE = ("logits", "columns", "similarity", "centers_shape")
 
@@ -169,7 +167,7 @@ class PartialFC(MarginHead):
         cosine = _cosine(ops.cast(embedding, shapes.FLOAT), rows)
         column = self.columns(label, training)
         logits = self.logits(cosine, ops.cast(norm, shapes.FLOAT), column, training)
-        return ops.where(is_kept[None, :], logits, _MASKED)
+        return ops.where(is_kept[None, :], logits, MASKED)
 
     def logits(self, cosine: Tensor, norm: Tensor, column: Tensor, training: bool) -> Tensor:
         return self.head.logits(cosine, norm, column, training)
@@ -184,8 +182,14 @@ class PartialFC(MarginHead):
     def similarity(self, embedding: Tensor) -> Tensor:
         return _cosine(embedding, self.centers)
 
-    def penalty(self, norm: Tensor) -> Tensor | None:
-        return self.head.penalty(norm)
+    def num_columns(self, label: Tensor, training: bool = False) -> Tensor | int:
+        if not self._samples(training):
+            return super().num_columns(label, training)
+        (everyone,), _ = gather_batch(super().columns(label))
+        return ops.shape(everyone)[0] + self.num_sample
+
+    def penalty(self, norm: Tensor, label: Tensor) -> Tensor | None:
+        return self.head.penalty(norm, label)
 
     def _samples(self, training: bool) -> bool:
         return bool(training) and self.num_sample < self.num_classes

@@ -17,6 +17,7 @@ from facezoo.layers.inception_residual import (
 from facezoo.layers.l2_pooling import L2Pooling2D
 from facezoo.layers.local_response_normalization import LocalResponseNormalization
 from facezoo.layers.maxout import MaxoutDense
+from facezoo.layers.norm_gate import NormGate
 from facezoo.layers.scaled_add import ScaledAdd
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "L2Pooling2D",
     "LocalResponseNormalization",
     "MaxoutDense",
+    "NormGate",
     "ResidualPlan",
     "ScaledAdd",
     "conv_bn",

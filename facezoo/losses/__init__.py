@@ -5,6 +5,7 @@ from facezoo.losses.center import CenterLoss
 from facezoo.losses.circle import CircleLoss, circle_loss
 from facezoo.losses.contrastive import ContrastiveLoss
 from facezoo.losses.cross_batch_memory import CrossBatchMemory
+from facezoo.losses.given_triplets import GivenTripletsLoss
 from facezoo.losses.multi_similarity import MultiSimilarityLoss, multi_similarity_loss
 from facezoo.losses.reduced import ReducedLoss
 from facezoo.losses.supcon import SupConLoss, supcon_loss
@@ -12,6 +13,7 @@ from facezoo.losses.triplet import TripletLoss
 from facezoo.losses.triplet_all import TripletAllLoss
 from facezoo.losses.triplet_hard import TripletHardLoss
 from facezoo.losses.triplet_semi_hard import TripletSemiHardLoss, triplet_semi_hard_loss
+from facezoo.losses.within_sets import WithinSets
 
 __all__ = [
     "BatchContrastiveLoss",
@@ -19,6 +21,7 @@ __all__ = [
     "CircleLoss",
     "ContrastiveLoss",
     "CrossBatchMemory",
+    "GivenTripletsLoss",
     "MultiSimilarityLoss",
     "ReducedLoss",
     "SupConLoss",
@@ -26,6 +29,7 @@ __all__ = [
     "TripletHardLoss",
     "TripletLoss",
     "TripletSemiHardLoss",
+    "WithinSets",
     "circle_loss",
     "multi_similarity_loss",
     "supcon_loss",

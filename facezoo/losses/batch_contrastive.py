@@ -6,13 +6,14 @@ import keras
 from keras import ops
 
 from facezoo import mining, registry
+from facezoo.contracts import MiningLoss
 from facezoo.distance_loss import DistanceLoss, contrastive_cost, shares
 from facezoo.ops import Tensor, pairwise_distance
 
 
 @registry.register("loss")
 @keras.saving.register_keras_serializable("facezoo")
-class BatchContrastiveLoss(DistanceLoss):
+class BatchContrastiveLoss(DistanceLoss, MiningLoss):
     """The mean over all pairs of a batch of what `ContrastiveLoss` takes for a pair.
 
     A genuine pair at distance d costs `d^2`, an impostor pair `max(margin - d, 0)^2`.
@@ -62,9 +63,9 @@ class BatchContrastiveLoss(DistanceLoss):
     ) -> None:
         super().__init__(margin, distance_metric, mean_over, name, reduction)
 
-    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
+    def per_sample_among(self, label: Tensor, embedding: Tensor, is_negative: Tensor) -> Tensor:
         distances = pairwise_distance(self.distance_metric)(embedding)
-        is_positive, is_negative = mining.pair_masks(label)
+        is_positive, _ = mining.pair_masks(label)
         is_pair = ops.logical_or(is_positive, is_negative)
         is_genuine = ops.cast(is_positive, distances.dtype)
         cost = ops.where(is_pair, contrastive_cost(is_genuine, distances, self.margin), 0.0)

@@ -7,7 +7,6 @@ from keras import ops
 
 from facezoo import registry
 from facezoo.contracts import PairLoss
-from facezoo.mining import pair_masks
 from facezoo.ops import Tensor, cosine_similarity, masked_logsumexp
 
 
@@ -96,9 +95,6 @@ class CircleLoss(PairLoss):
             raise ValueError(f"scale must be above 0. Received: scale={scale!r}.")
         self.margin = float(margin)
         self.scale = float(scale)
-
-    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
-        return self.per_anchor(embedding, embedding, *pair_masks(label))
 
     def per_anchor(
         self, anchor: Tensor, candidate: Tensor, is_positive: Tensor, is_negative: Tensor

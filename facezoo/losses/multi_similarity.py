@@ -7,7 +7,7 @@ from keras import ops
 
 from facezoo import registry
 from facezoo.contracts import PairLoss
-from facezoo.mining import informative_pairs, pair_masks
+from facezoo.mining import informative_pairs
 from facezoo.ops import Tensor, cosine_similarity, masked_logsumexp
 
 
@@ -98,9 +98,6 @@ class MultiSimilarityLoss(PairLoss):
         self.beta = float(beta)
         self.base = float(base)
         self.epsilon = None if epsilon is None else float(epsilon)
-
-    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
-        return self.per_anchor(embedding, embedding, *pair_masks(label))
 
     def per_anchor(
         self, anchor: Tensor, candidate: Tensor, is_positive: Tensor, is_negative: Tensor

@@ -7,7 +7,6 @@ from keras import ops
 
 from facezoo import registry
 from facezoo.contracts import PairLoss
-from facezoo.mining import pair_masks
 from facezoo.ops import Tensor, cosine_similarity, masked_logsumexp
 
 
@@ -79,9 +78,6 @@ class SupConLoss(PairLoss):
         if not float(temperature) > 0.0:
             raise ValueError(f"temperature must be above 0. Received: temperature={temperature!r}.")
         self.temperature = float(temperature)
-
-    def per_sample(self, label: Tensor, embedding: Tensor) -> Tensor:
-        return self.per_anchor(embedding, embedding, *pair_masks(label))
 
     def per_anchor(
         self, anchor: Tensor, candidate: Tensor, is_positive: Tensor, is_negative: Tensor

@@ -7,12 +7,12 @@ import keras
 
 from facezoo import registry
 from facezoo.ops import Tensor
-from facezoo.triplets import TripletBase, TripletRule
+from facezoo.triplets import MinedTripletLoss, TripletRule
 
 
 @registry.register("loss")
 @keras.saving.register_keras_serializable("facezoo")
-class TripletLoss(TripletBase):
+class TripletLoss(MinedTripletLoss):
     """Wants every positive closer to its anchor than a negative, by a margin.
 
     A triplet costs `max(d_ap - d_an + margin, 0)`. Anchors without a positive or without a negative

@@ -7,10 +7,12 @@ from keras import ops
 
 from facezoo import mining, registry
 from facezoo.ops import Tensor, take_in_row
-from facezoo.triplets import TripletBase, TripletRule, TripletSums
+from facezoo.triplets import MinedTripletLoss, TripletRule, TripletSums
 
 
-def all_triplet_sums(label: Tensor, distances: Tensor, margin: float) -> TripletSums:
+def all_triplet_sums(
+    label: Tensor, distances: Tensor, margin: float, is_negative: Tensor
+) -> TripletSums:
     """Adds up all triplets of a batch in O(B^2 log B) time and O(B^2) memory.
 
     The negatives that a pair must fear are the first ones of the anchor's sorted list: how many is
@@ -20,11 +22,12 @@ def all_triplet_sums(label: Tensor, distances: Tensor, margin: float) -> Triplet
         label: [B], equal numbers for equal identities.
         distances: float [B, B].
         margin: Least wanted difference of the distances.
+        is_negative: bool [B, B], the impostor pairs to look at.
 
     Returns:
         Sums of every anchor over its triplets.
     """
-    is_positive, is_negative = mining.pair_masks(label)
+    is_positive, _ = mining.pair_masks(label)
     fixed = ops.stop_gradient(distances)
     ranked = mining.rank_negatives(fixed, is_negative)
     running = ops.cumsum(take_in_row(distances, ranked.column), axis=1)
@@ -54,7 +57,7 @@ def all_triplet_sums(label: Tensor, distances: Tensor, margin: float) -> Triplet
 
 @registry.register("loss")
 @keras.saving.register_keras_serializable("facezoo")
-class TripletAllLoss(TripletBase):
+class TripletAllLoss(MinedTripletLoss):
     """The mean of `max(d_ap - d_an + margin, 0)` over all triplets of the batch ("batch all").
 
     Args:
@@ -104,5 +107,5 @@ class TripletAllLoss(TripletBase):
         super().__init__(margin, distance_metric, mean_over, name, reduction)
         self.rule = TripletRule(self.margin)
 
-    def sums(self, label: Tensor, distances: Tensor) -> TripletSums:
-        return all_triplet_sums(label, distances, self.margin)
+    def sums(self, label: Tensor, distances: Tensor, is_negative: Tensor) -> TripletSums:
+        return all_triplet_sums(label, distances, self.margin, is_negative)

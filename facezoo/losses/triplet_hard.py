@@ -7,12 +7,12 @@ import keras
 
 from facezoo import registry
 from facezoo.ops import Tensor
-from facezoo.triplets import TripletBase, TripletRule
+from facezoo.triplets import MinedTripletLoss, TripletRule
 
 
 @registry.register("loss")
 @keras.saving.register_keras_serializable("facezoo")
-class TripletHardLoss(TripletBase):
+class TripletHardLoss(MinedTripletLoss):
     """Compares each anchor's farthest positive with its nearest negative ("batch hard").
 
     The loss is the mean of `max(d_ap - d_an + margin, 0)` over all anchors, or, if soft, of

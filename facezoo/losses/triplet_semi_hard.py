@@ -8,7 +8,7 @@ import keras
 from facezoo import registry
 from facezoo.distance_loss import shares
 from facezoo.ops import Tensor, pairwise_distance
-from facezoo.triplets import TripletBase, TripletRule, triplet_sums
+from facezoo.triplets import MinedTripletLoss, TripletRule, triplet_sums
 
 
 def triplet_semi_hard_loss(
@@ -37,7 +37,7 @@ def triplet_semi_hard_loss(
 
 @registry.register("loss")
 @keras.saving.register_keras_serializable("facezoo")
-class TripletSemiHardLoss(TripletBase):
+class TripletSemiHardLoss(MinedTripletLoss):
     """Pulls every positive closer to its anchor than the nearest negative beyond it.
 
     For every ordered anchor-positive pair of the batch the negative is the nearest one strictly

@@ -1,8 +1,10 @@
 """FaceModel, and how to make one."""
 
+from facezoo.models.class_accuracy import ClassAccuracy
 from facezoo.models.complexity import blueprint, count_macs, count_parameters
 from facezoo.models.create import create_model
 from facezoo.models.description import describe
+from facezoo.models.expert_model import ExpertModel
 from facezoo.models.face_model import FaceModel
 from facezoo.models.hard_example_model import HardExampleModel
 from facezoo.models.parts import (
@@ -14,7 +16,9 @@ from facezoo.models.parts import (
 from facezoo.models.telemetry import CollapseAlarm, TripletTelemetry
 
 __all__ = [
+    "ClassAccuracy",
     "CollapseAlarm",
+    "ExpertModel",
     "FaceModel",
     "HardExampleModel",
     "TripletTelemetry",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from facezoo.contracts import AuxiliaryLoss, Backbone, MarginHead
 from facezoo.data.preprocessing import Preprocessing
+from facezoo.heads.concat import ConcatHead
 from facezoo.layers.embedding_output import EmbeddingOutput
 from facezoo.models.parts import (
     create_auxiliary_loss,
@@ -34,7 +35,7 @@ def describe(model: "FaceModel") -> dict[str, Any]:
         "embedding_pooling": model.embedding.pooling,
         "embedding_batch_norm": model.embedding.batch_norm,
         "embedding_options": _options(model.embedding),
-        "head": model.head and {"name": variant_name(model.head), **_arguments(model.head)},
+        "head": model.head and _describe_head(model.head),
         "auxiliary_loss": auxiliary and {"name": variant_name(auxiliary), **_arguments(auxiliary)},
         "preprocessing": model.preprocessing.get_config(),
         "weights": None,
@@ -66,8 +67,7 @@ def make_parts(preset: Mapping[str, Any]) -> dict[str, Any]:
                 **(preset["embedding_options"] or {}),
             },
         ),
-        # A head without a number of classes waits for the data.
-        "head": create_head(**head) if head and head.get("num_classes") else None,
+        "head": _make_head(head) if head else None,
         "auxiliary_loss": create_auxiliary_loss(**auxiliary) if auxiliary else None,
         "preprocessing": Preprocessing(**preset["preprocessing"]),
         "name": backbone.name,
@@ -77,6 +77,21 @@ def make_parts(preset: Mapping[str, Any]) -> dict[str, Any]:
 def _options(embedding: EmbeddingOutput) -> dict[str, Any]:
     config = embedding.get_config()
     return {key: config[key] for key in _EMBEDDING_OPTIONS}
+
+
+def _describe_head(head: MarginHead) -> dict[str, Any]:
+    described = {"name": variant_name(head), **_arguments(head)}
+    if isinstance(head, ConcatHead):
+        described["heads"] = [_describe_head(one) for one in head.heads]
+    return described
+
+
+def _make_head(described: Mapping[str, Any]) -> MarginHead | None:
+    if "heads" in described:
+        arguments = {key: value for key, value in described.items() if key != "name"}
+        return ConcatHead(**{**arguments, "heads": [*map(_make_head, described["heads"])]})
+    # A head without a number of classes waits for the data.
+    return create_head(**described) if described.get("num_classes") else None
 
 
 def _arguments(part: Backbone | MarginHead | AuxiliaryLoss) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from facezoo.contracts import AuxiliaryLoss, Backbone, EmbeddingLoss, MarginHead
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.keras_archive import forget_time
 from facezoo.layers.embedding_output import EmbeddingOutput
+from facezoo.layers.norm_gate import NormGate
+from facezoo.models.class_accuracy import ClassAccuracy
 from facezoo.models.description import describe, make_parts
-from facezoo.models.per_sample import weighted_mean
+from facezoo.models.per_sample import weight_of_kept, weighted_mean
+from facezoo.models.replica_safe import ReplicaSafeModel
 from facezoo.models.telemetry import TripletTelemetry
 from facezoo.observation import observing
 from facezoo.ops import Tensor
@@ -23,7 +26,7 @@ _WEIGHTS = "model.keras"
 
 
 @keras.saving.register_keras_serializable("facezoo")
-class FaceModel(keras.Model):
+class FaceModel(ReplicaSafeModel):
     """Standardised faces in, unit embeddings out.
 
     Args:
@@ -34,6 +37,9 @@ class FaceModel(keras.Model):
             backbone's image size with fixed standardisation.
         auxiliary_loss: Added to the compiled loss, times its `weight`; or the only loss, after
             `compile(loss=None)`. Not part of `call`.
+        gate: Leaves samples whose features are too short out of the mean of the loss. Not part of
+            `call`.
+        parts: Layers of a subclass, by attribute; once the model is built it takes none.
 
     Call:
         image: float32 [B, H, W, 3], standardised by `preprocessing.standardize`.
@@ -43,7 +49,7 @@ class FaceModel(keras.Model):
 
     Raises:
         ValueError: `preprocessing` makes images of another size than the backbone takes, or `image`
-            has another shape.
+            has another shape; or, with a gate, a loss that looks at pairs.
 
     Example:
         >>> model = FaceModel.from_preset("mobilefacenet")
@@ -58,6 +64,8 @@ class FaceModel(keras.Model):
         head: MarginHead | None = None,
         preprocessing: Preprocessing | None = None,
         auxiliary_loss: AuxiliaryLoss | None = None,
+        gate: NormGate | None = None,
+        parts: Mapping[str, keras.layers.Layer] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,15 +81,18 @@ class FaceModel(keras.Model):
         self.embedding = embedding
         self.head = head
         self.auxiliary_loss = auxiliary_loss
-        self.class_accuracy = keras.metrics.Mean("class_accuracy") if head is not None else None
+        self.gate = gate
+        self.class_accuracy = None if head is None else ClassAccuracy(head.label_ranges)
         self.triplet_telemetry = TripletTelemetry()
+        for name, part in (parts or {}).items():
+            setattr(self, name, part)
         self.build((None, *backbone.image_shape))
 
     def build(self, image_shape: tuple[int | None, ...]) -> None:
         del image_shape  # The backbone knows its own.
         if not self.embedding.built:
             self.embedding.build(self.backbone.output_shape)
-        for part in (self.head, self.auxiliary_loss):
+        for part in (self.head, self.auxiliary_loss, self.gate):
             if part is not None and not part.built:
                 part.build((None, self.embedding.embedding_dim))
         self.built = True
@@ -110,6 +121,8 @@ class FaceModel(keras.Model):
         Returns:
             Scalar.
         """
+        if self.gate is not None:
+            sample_weight = self._gated_weight(y_pred, sample_weight, training)
         if self.auxiliary_loss is None:
             return self._compiled_loss(x, y, y_pred, sample_weight, training)
         embedding, norm = y_pred[shapes.EMBEDDING], y_pred[shapes.NORM]
@@ -118,6 +131,18 @@ class FaceModel(keras.Model):
         if self.loss is None and not self.losses:
             return loss  # Keras would miss the compiled one.
         return loss + self._compiled_loss(x, y, y_pred, sample_weight, training)
+
+    def _gated_weight(
+        self, y_pred: Mapping[str, Tensor], sample_weight: Tensor | None, training: bool
+    ) -> Tensor:
+        if isinstance(self.loss, EmbeddingLoss):
+            raise ValueError(
+                "A gate needs a loss that judges every sample by itself, such as a cross-entropy "
+                f"on a head's logits. Received: {type(self.loss).__name__}, which looks at pairs."
+            )
+        features = y_pred[shapes.EMBEDDING] * y_pred[shapes.NORM][:, None]
+        weight = weight_of_kept(self.gate(features, training=training)["is_kept"])
+        return weight if sample_weight is None else weight * sample_weight
 
     def _compiled_loss(
         self,
@@ -135,9 +160,9 @@ class FaceModel(keras.Model):
         logits = self.head(embedding, norm, y, training=training)
         column = self.head.columns(y, training=training)
         correct = keras.ops.equal(keras.ops.argmax(logits, axis=1), column)
-        self.class_accuracy.update_state(keras.ops.cast(correct, shapes.FLOAT))
+        self.class_accuracy.update_state(y, correct)
         loss = super().compute_loss(x, column, logits, sample_weight, training=training)
-        penalty = self.head.penalty(norm)
+        penalty = self.head.penalty(norm, y)
         return loss if penalty is None else loss + weighted_mean(penalty, sample_weight)
 
     @property
@@ -150,7 +175,8 @@ class FaceModel(keras.Model):
         return not (self.head is None or self.loss is None or isinstance(self.loss, EmbeddingLoss))
 
     def _trains_triplets(self) -> bool:
-        return isinstance(self.loss, TripletBase)
+        # Such a loss may be wrapped in another one.
+        return isinstance(getattr(self.loss, "loss", self.loss), TripletBase)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -160,6 +186,7 @@ class FaceModel(keras.Model):
             "embedding": serialize(self.embedding),
             "head": None if self.head is None else serialize(self.head),
             "auxiliary_loss": self.auxiliary_loss and serialize(self.auxiliary_loss),
+            "gate": self.gate and serialize(self.gate),
             "preprocessing": self.preprocessing.get_config(),
         }
 
@@ -167,8 +194,8 @@ class FaceModel(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> "FaceModel":
         """Makes the model, with fresh weights, from what `get_config` returned."""
         parts = {
-            key: keras.saving.deserialize_keras_object(config[key])
-            for key in ("backbone", "embedding", "head", "auxiliary_loss")
+            key: keras.saving.deserialize_keras_object(config.get(key))
+            for key in ("backbone", "embedding", "head", "auxiliary_loss", "gate")
         }
         preprocessing = Preprocessing(**config["preprocessing"])
         return cls(**{**config, **parts, "preprocessing": preprocessing})

@@ -88,6 +88,7 @@ class HardExampleModel(FaceModel):
             model.head,
             model.preprocessing,
             model.auxiliary_loss,
+            model.gate,
             name=model.name,
             **options,
         )
@@ -151,7 +152,7 @@ class HardExampleModel(FaceModel):
         if self._trains_head():
             logits = self.head(embedding, norm, label, training=False)
             values += self._unreduced(self.head.columns(label), logits)
-            penalty = self.head.penalty(norm)
+            penalty = self.head.penalty(norm, label)
             values += 0.0 if penalty is None else penalty
         elif self.loss is not None:
             values += self._unreduced(label, embedding)

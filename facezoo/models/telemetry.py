@@ -51,7 +51,7 @@ class TripletTelemetry(keras.metrics.Metric):
 
     def reset_state(self) -> None:
         # The count of collapsed steps goes on: an epoch may be shorter than the alarm is patient.
-        self.total.assign(ops.zeros_like(self.total))
+        self.total.assign(ops.zeros(self.total.shape))
         self.num_steps.assign(0.0)
 
     def save_own_variables(self, store: Any) -> None:

@@ -6,7 +6,7 @@ from facezoo.ops.distances import (
     distance_blocks,
     pairwise_distance,
 )
-from facezoo.ops.similarity import cosine_similarity, masked_logsumexp
+from facezoo.ops.similarity import MASKED, cosine_similarity, masked_logsumexp
 from facezoo.ops.vectors import (
     Tensor,
     cosine_logits,
@@ -17,6 +17,7 @@ from facezoo.ops.vectors import (
 
 __all__ = [
     "DISTANCES",
+    "MASKED",
     "Tensor",
     "cosine_logits",
     "cosine_similarity",

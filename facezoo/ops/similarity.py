@@ -1,11 +1,14 @@
 """Cosines of two sets of embeddings, and the soft maximum over some of them."""
 
+from typing import Final
+
 from keras import ops
 
 from facezoo.ops.vectors import Tensor, l2_normalize
 
-# Its exponential is 0 beside any other, and unlike an infinity it makes no NaN in a gradient.
-_MASKED = -1e9
+# A logit that does not count: its exponential is 0 beside any other, and unlike an infinity it
+# makes no NaN in a gradient.
+MASKED: Final = -1e9
 
 
 def cosine_similarity(a: Tensor, b: Tensor) -> Tensor:
@@ -36,4 +39,4 @@ def masked_logsumexp(values: Tensor, is_counted: Tensor) -> Tensor:
     Returns:
         float32 [A]; where nothing is marked, about -1e9, whose exponential and gradient are 0.
     """
-    return ops.logsumexp(ops.where(is_counted, values, _MASKED), axis=1)
+    return ops.logsumexp(ops.where(is_counted, values, MASKED), axis=1)

@@ -59,7 +59,7 @@ def _loss(head, embedding, norm, label, training=False):
     """What FaceModel minimises."""
     logits = head(embedding, norm, label, training=training)
     loss = tf.reduce_mean(_cross_entropy(head.columns(label, training), logits))
-    penalty = head.penalty(norm)
+    penalty = head.penalty(norm, label)
     return loss if penalty is None else loss + tf.cast(tf.reduce_mean(penalty), loss.dtype)
 
 
