@@ -1,7 +1,6 @@
 """The base of every component: typed inputs and outputs, parameters, and `run`."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,12 +39,14 @@ class Context:
     Args:
         serving_dir: Where Pusher puts model versions.
         beam_args: Flags for Beam, the runner among them.
-        progress: Makes a progress bar: `with progress(total, "Trainer") as advance: advance(1)`.
+        work_dir: A folder of the component's own that is there again when a killed run of it, with
+            the same inputs and parameters, is run again; removed when it has finished. It need not
+            exist. None outside the runner.
     """
 
     serving_dir: Path
     beam_args: list[str] = field(default_factory=lambda: ["--runner=FnApiRunner"])
-    progress: Callable[[int, str], AbstractContextManager[Callable[[int], None]]] | None = None
+    work_dir: Path | None = None
 
     def beam_pipeline(self) -> beam.Pipeline:
         """Returns a new Beam pipeline with the user's flags."""

@@ -14,6 +14,7 @@ from pipelines.component import Component
 
 _FOLDER = ".executions"
 _PARTIAL = ".partial"
+_WORK = ".work"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,14 @@ class ExecutionStore:
             uri.mkdir()
             outputs[key] = artifact_type(uri)
         return number, outputs
+
+    def work_dir(self, component: Component, fingerprint: str) -> Path:
+        """Returns where an execution keeps what it needs to go on, and removes that of others."""
+        folder = self.root / component.id / _WORK
+        for other in folder.glob("*"):
+            if other.name != fingerprint:
+                shutil.rmtree(other)
+        return folder / fingerprint
 
     def commit(
         self, component: Component, number: int, outputs: Mapping[str, Artifact], content: dict

@@ -7,16 +7,15 @@ import dataclasses
 import logging as python_logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
-from tqdm import tqdm
 
 from pipelines.quiet import silent_stderr
 
 with silent_stderr():
+    from facezoo.training import STRATEGIES
     from pipelines import configs, summary
     from pipelines.beam_flags import beam_args
     from pipelines.component import ComponentError, Context
@@ -38,14 +37,14 @@ _ROOT = flags.DEFINE_string("pipeline_root", None, "Artifacts; default runs/<con
 _SERVING = flags.DEFINE_string(
     "serving_dir", None, "Model versions for TF Serving; default <pipeline_root>/serving."
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    None,
+    STRATEGIES,
+    "Devices to train on: one, all GPUs of this machine, or the machines of TF_CONFIG; short for "
+    "--set train.strategy=..",
+)
 _PRISM = flags.DEFINE_bool("allow_prism", False, "Let Beam download and run its Prism engine.")
-
-
-@contextmanager
-def _progress(total: int, title: str) -> Iterator[Callable[[int], None]]:
-    # tqdm draws on a terminal only.
-    with tqdm(total=total, desc=title, disable=None, leave=False, mininterval=0.5) as bar:
-        yield bar.update
 
 
 def _make_config() -> configs.PipelineConfig:
@@ -55,6 +54,8 @@ def _make_config() -> configs.PipelineConfig:
     if _INPUT.value is not None:
         example_gen = dataclasses.replace(config.example_gen, input=_INPUT.value)
         config = dataclasses.replace(config, example_gen=example_gen)
+    if _STRATEGY.value is not None:
+        config = configs.override(config, f"train.strategy={_STRATEGY.value}")
     return config
 
 
@@ -65,7 +66,6 @@ def _run(passed_on: Sequence[str]) -> None:
     context = Context(
         serving_dir=Path(_SERVING.value) if _SERVING.value else root / "serving",
         beam_args=beam_args(_RUNNER.value, passed_on, _PRISM.value, known_flags),
-        progress=_progress,
     )
     components = create_pipeline(_make_config())
     done: list[StepResult] = []

@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -135,8 +136,10 @@ def _run_step(
         execution = done
     else:
         number, outputs = store.begin(component)
+        work_dir = store.work_dir(component, fingerprints.digest(described))
+        lent = dataclasses.replace(context, work_dir=work_dir)
         try:
-            counts = dict(component.run(inputs, outputs, context))
+            counts = dict(component.run(inputs, outputs, lent))
         except OSError as error:
             store.abandon(outputs)
             raise ComponentError(
@@ -156,6 +159,7 @@ def _run_step(
             "seconds": round(time.monotonic() - start, 3),
         }
         execution = store.commit(component, number, outputs, content)
+        shutil.rmtree(work_dir, ignore_errors=True)
     return StepResult(
         component.id,
         skipped,

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from absl import app, flags
 
-from facezoo.cli import convert, embed, list_parts, summary, verify
+from facezoo.cli import convert, embed, list_parts, summary, train, verify
 
 # Each has USAGE, HELP, define_flags(flags.FlagValues) and run(arguments, options) -> exit code.
 _VERBS = {
@@ -16,6 +16,7 @@ _VERBS = {
     "embed": embed,
     "list": list_parts,
     "summary": summary,
+    "train": train,
     "verify": verify,
 }
 ERROR = 2

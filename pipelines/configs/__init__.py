@@ -4,7 +4,8 @@ import difflib
 import importlib
 import pkgutil
 
-from pipelines.configs.base import PipelineConfig, override
+from facezoo.overrides import override
+from pipelines.configs.base import PipelineConfig
 
 __all__ = ["PipelineConfig", "load", "names", "override"]
 

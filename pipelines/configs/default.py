@@ -4,8 +4,8 @@ python -m pipelines.run --runner=DirectRunner
 """
 
 from facezoo.data.augment import Augmentation
+from facezoo.training import MarginStage, Recipe, TripletStage
 from pipelines.components.example_gen import ExampleGen
-from pipelines.components.trainer import MarginStage, Trainer, TripletStage
 from pipelines.components.transform import Transform
 from pipelines.configs.base import PipelineConfig
 
@@ -17,7 +17,7 @@ def get_config() -> PipelineConfig:
         # that the aim was measured on (AUC 0.96). WORKSPACE_NOTES.md has the scores of others.
         example_gen=ExampleGen.Params(salt="4"),
         transform=Transform.Params(height=80, width=64),
-        train=Trainer.Params(
+        train=Recipe(
             backbone="mobilefacenet",
             augmentation=Augmentation(
                 rotation=0.25,
