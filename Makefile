@@ -11,11 +11,14 @@ ARGS ?=
 run: $(READY)
 	$(BIN)/python -m pipelines.run --runner=DirectRunner $(ARGS)
 
+# Two processes, each of which imports TensorFlow once; fixtures of a file are made once.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-backends: $(BACKENDS)
 	$(BIN)/python -m pytest -q tests/test_backends.py $(ARGS)

@@ -10,7 +10,7 @@ import pytest
 import facezoo
 from facezoo.models.replica_safe import refuse_inexact
 from facezoo.training import cluster, create_distribution
-from tests.small_model import small_model
+from tests.small_model import images, small_model
 
 tf = pytest.importorskip("tensorflow")
 
@@ -115,15 +115,14 @@ def test_several_steps_per_execution_are_refused_on_replicas():
     refuse_inexact(None, num_replicas=1, steps_per_execution=8)
 
 
-def test_a_model_checks_when_it_is_compiled(monkeypatch):
+@pytest.mark.parametrize("settings", [{"loss": OneNumber()}, {"steps_per_execution": 2}])
+def test_a_model_checks_before_it_trains(monkeypatch, settings):
     model = small_model(head=None)
-    monkeypatch.setattr(
-        type(model), "distribute_strategy", types.SimpleNamespace(num_replicas_in_sync=2)
-    )
-    with pytest.raises(ValueError, match="returns one number"):
-        model.compile("sgd", OneNumber())
-    with pytest.raises(ValueError, match="steps_per_execution"):
-        model.compile("sgd", "mse", steps_per_execution=2)
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(type(model), "distribute_strategy", strategy)
+    model.compile("sgd", **{"loss": "mse", **settings})
+    with pytest.raises(ValueError, match="returns one number|steps_per_execution must be 1"):
+        model.train_on_batch(images(2), [0, 1])
 
 
 def test_the_mean_is_over_replicas_and_names_stay():

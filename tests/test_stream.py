@@ -130,7 +130,7 @@ def test_the_next_batches_are_ready_before_they_are_asked_for(batches, way):
     watched.read = lambda step, rows=None: read.append(step) or batches.read(step, rows)
     iterator = stream(watched)
     next(iterator)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while max(read) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert 2 <= max(read) < 12
@@ -142,7 +142,7 @@ def test_a_dropped_stream_leaves_nothing_behind(paths, way):
     next(iterator)
     kept = weakref.ref(batches)
     del batches, iterator
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while kept() is not None and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.01)

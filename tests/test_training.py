@@ -169,7 +169,9 @@ class Counter(keras.callbacks.Callback):
         self.steps, self.epochs = state["steps"], [tuple(one) for one in state["epochs"]]
 
 
-@pytest.mark.parametrize("stop", [0, 6, 7, 8])
+@pytest.mark.parametrize(
+    "stop", [7, *(pytest.param(step, marks=pytest.mark.slow) for step in (0, 6, 8))]
+)
 def test_an_interrupted_training_goes_on_where_it_was_saved(outcome, tmp_path, stop):
     execution = Execution(work_dir=tmp_path, checkpoint_every=3)
     with pytest.raises(KeyboardInterrupt):
@@ -221,6 +223,7 @@ def test_labels_beyond_the_heads_classes_are_refused():
         training.train(make_model(), batches, make_stages())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_chunks", [2, 4])
 def test_chunks_learn_what_the_whole_batch_does(outcome, num_chunks):
     _, history = trained(execution=Execution(num_chunks=num_chunks))

@@ -22,20 +22,19 @@ from facezoo.losses import WithinSets
 from facezoo.models import FaceModel
 from facezoo.models.description import make_parts
 from facezoo.training import Distribution, MarginStage, OfflineStage, Recipe, TripletStage, job
-from facezoo.training import recipe as recipes
 from facezoo.training.duplicates import read_duplicates
 from facezoo.training.job import Job, open_batches, run_job
 from facezoo.training.recipe import SoftmaxStage, make_model, make_stages
 from facezoo.training.stage import hand_centers_on
 from facezoo.training.training_sets import TrainingSet, check_division, make_batches
 from tests.shards import write_shards
-from tests.small_model import SHAPE, OneByOne
+from tests.small_model import SHAPE
+from tests.small_training import use_small_network
 
 HEIGHT, WIDTH = SHAPE[:2]
 # Three and four people; with gaps, as where the others are in another split.
 FIRST, SECOND = np.repeat([0, 2, 5], 4), np.repeat([1, 2, 3, 9], 3)
 RECIPE = Recipe(
-    backbone="one_by_one",
     batch_size=4,
     images_per_identity=2,
     augmentation=Augmentation(flip=False, brightness=0.02),
@@ -72,17 +71,8 @@ def made(sets, tmp_path_factory):
     return make
 
 
-def use_small_network(patch):
-    def create(*_, head, preprocessing, **_others):
-        plain = {"pooling": "flatten", "batch_norm": False}
-        return facezoo.create_model(OneByOne(), 4, head, preprocessing, plain)
-
-    patch.setattr(recipes, "create_model", create)
-
-
 @pytest.fixture
 def small_network(monkeypatch):
-    """Lets a recipe make the smallest network, which no name of the zoo stands for."""
     use_small_network(monkeypatch)
 
 

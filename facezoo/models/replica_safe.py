@@ -13,7 +13,7 @@ _SHAPE = (4, 8)
 
 
 def refuse_inexact(loss: Any, num_replicas: int, steps_per_execution: int) -> None:
-    """Checks what a model is compiled with.
+    """Checks how a model is to be trained.
 
     Args:
         loss: What `compile` takes: a loss, a function, a name or None.
@@ -56,20 +56,29 @@ def _is_scaled(loss: Any) -> bool:
 
 
 class ReplicaSafeModel(keras.Model):
-    """Checks `compile` for several replicas of `tf.distribute`; see `refuse_inexact`."""
+    """Refuses to train on several replicas of `tf.distribute` what would not be exact.
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
-        """Compiles the model, as Keras does.
+    `compile` itself stays Keras' own: a model that overrides it is not compiled when it is loaded.
+    """
 
-        Args:
-            optimizer: As in Keras.
-            loss: As in Keras.
-            options: As in Keras.
+    def check_replicas(self) -> None:
+        """Checks what the model was compiled with.
 
         Raises:
-            ValueError: The model has several replicas and they would not train as one.
+            ValueError: See `refuse_inexact`.
         """
         strategy = getattr(self, "distribute_strategy", None)
         num_replicas = getattr(strategy, "num_replicas_in_sync", 1)
-        refuse_inexact(loss, num_replicas, options.get("steps_per_execution", 1))
-        super().compile(optimizer, loss, **options)
+        refuse_inexact(self.loss, num_replicas, self.steps_per_execution)
+
+    def make_train_function(self, force: bool = False) -> Callable | None:
+        """Makes the function that `fit` and `train_on_batch` call, as Keras does.
+
+        Args:
+            force: As in Keras.
+
+        Raises:
+            ValueError: See `refuse_inexact`.
+        """
+        self.check_replicas()
+        return super().make_train_function(force)

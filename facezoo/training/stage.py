@@ -32,7 +32,11 @@ class Stage:
 
 
 def compile_stage(stage: Stage, num_steps: int) -> None:
-    """Gives the stage's model a fresh optimizer and the stage's loss, within the current scope."""
+    """Gives the stage's model a fresh optimizer and the stage's loss, within the current scope.
+
+    Raises:
+        ValueError: Several replicas would not train with this loss as one; see `refuse_inexact`.
+    """
     model = stage.model
     if model.head is not None:
         model.head.trainable = not isinstance(stage.loss, EmbeddingLoss)
@@ -40,6 +44,7 @@ def compile_stage(stage: Stage, num_steps: int) -> None:
     # XLA is slower than TensorFlow's own kernels on a CPU; JAX is nothing without it.
     jit_compile = False if on_tensorflow else "auto"
     model.compile(stage.schedule.make_optimizer(num_steps), stage.loss, jit_compile=jit_compile)
+    model.check_replicas()
     model.optimizer.build(model.trainable_variables)
 
 

@@ -232,6 +232,7 @@ def check_unknown_batch_size(cls):
         np.testing.assert_allclose(compiled(*batch), expected(*batch, training=True), atol=1e-5)
 
 
+@pytest.mark.slow
 def check_compiled_by_xla(cls):
     """`fit` compiles with XLA, where 0 * inf in a gradient is NaN: two points are equal."""
     embedding = EMBEDDING.copy()

@@ -227,6 +227,7 @@ def check_finite_at_zero_centers(cls):
         assert np.all(np.isfinite(value))
 
 
+@pytest.mark.slow
 def check_compiled_by_xla(cls):
     """`fit` compiles with XLA, where 0 * inf in a gradient is NaN."""
     own = _own_centers(cls)

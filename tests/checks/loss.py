@@ -184,6 +184,7 @@ def check_unknown_batch_size(cls):
         )
 
 
+@pytest.mark.slow
 def check_compiled_by_xla(cls):
     """`fit` compiles with XLA, where 0 * inf in a gradient is NaN: two points are equal."""
     embedding = np.float32(POINTS)
