@@ -140,6 +140,13 @@ class TestVerbs:
         assert "Unknown command line flag 'jsn'" in message
         assert "Usage: python -m facezoo list" in message
 
+    def test_a_verb_whose_package_is_missing_is_listed_with_the_reason(self, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "facezoo.cli.convert", None)
+        assert main(["--help"]) == 0
+        usage = capsys.readouterr().out
+        assert "convert\n      Not here: facezoo.cli.convert is not installed." in usage
+        assert "train --examples" in usage
+
     def test_flags_may_stand_before_the_verb(self, capsys):
         assert main(["--json", "list"]) == 0
         assert "preset" in json.loads(capsys.readouterr().out)

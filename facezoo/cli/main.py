@@ -1,6 +1,7 @@
 """Finds the verb, parses its flags, and turns errors into one line and an exit code."""
 
 import difflib
+import importlib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -8,16 +9,15 @@ from types import ModuleType
 
 from absl import app, flags
 
-from facezoo.cli import convert, embed, list_parts, summary, train, verify
-
+# Modules of facezoo.cli, imported on demand: most need TensorFlow, which `train` can do without.
 # Each has USAGE, HELP, define_flags(flags.FlagValues) and run(arguments, options) -> exit code.
 _VERBS = {
-    "convert": convert,
-    "embed": embed,
-    "list": list_parts,
-    "summary": summary,
-    "train": train,
-    "verify": verify,
+    "convert": "convert",
+    "embed": "embed",
+    "list": "list_parts",
+    "summary": "summary",
+    "train": "train",
+    "verify": "verify",
 }
 ERROR = 2
 _USAGE = """Usage: python -m facezoo VERB [ARGUMENTS] [--FLAGS]
@@ -49,7 +49,11 @@ def main(arguments: Sequence[str]) -> int:
         return ERROR
     flag_arguments = list(arguments)
     flag_arguments.remove(name)
-    return _run(name, _VERBS[name], flag_arguments)
+    return _run(name, _module(name), flag_arguments)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"facezoo.cli.{_VERBS[name]}")
 
 
 def _run(name: str, verb: ModuleType, arguments: Sequence[str]) -> int:
@@ -76,7 +80,14 @@ def _run(name: str, verb: ModuleType, arguments: Sequence[str]) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {verb.USAGE}\n      {verb.__doc__.strip()}" for verb in _VERBS.values()]
+    lines = []
+    for name in _VERBS:
+        try:
+            verb = _module(name)
+        except ModuleNotFoundError as error:
+            lines.append(f"  {name}\n      Not here: {error.name} is not installed.")
+        else:
+            lines.append(f"  {verb.USAGE}\n      {verb.__doc__.strip()}")
     return _USAGE.format(verbs="\n".join(lines))
 
 
