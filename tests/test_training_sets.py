@@ -27,6 +27,8 @@ from facezoo.training.job import Job, open_batches, run_job
 from facezoo.training.recipe import SoftmaxStage, make_model, make_stages
 from facezoo.training.stage import hand_centers_on
 from facezoo.training.training_sets import TrainingSet, check_division, make_batches
+from pipelines.component import Channel, ComponentError, Context
+from pipelines.components.trainer import Trainer
 from tests.shards import write_shards
 from tests.small_model import SHAPE
 from tests.small_training import use_small_network
@@ -179,6 +181,12 @@ def blanks_and_slashes(tmp_path_factory):
     return make_batches(RECIPE, sets, folder / "index")
 
 
+def test_the_probe_shows_people_of_every_set(made, monkeypatch):
+    monkeypatch.setattr(job, "_PROBE_IMAGES", 6)
+    labels = job._probe(made(changed(batch_size=6))).label
+    assert [int(np.sum(labels < 3)), int(np.sum(labels >= 3))] == [3, 3]
+
+
 class TestDuplicates:
     @pytest.fixture
     def read(self, blanks_and_slashes, tmp_path):
@@ -208,6 +216,22 @@ class TestDuplicates:
     def test_a_line_that_says_nothing_is_refused(self, read, line, message):
         with pytest.raises(ValueError, match=message):
             read(line)
+
+
+def test_the_pipeline_looks_whether_the_list_has_changed(tmp_path):
+    path = tmp_path / "duplicates.txt"
+
+    def fingerprint(**values):
+        trainer = Trainer(changed(**values), transformed_examples=Channel(None, "examples"))
+        return trainer.external_fingerprint(Context(serving_dir=tmp_path))
+
+    assert fingerprint() == ""
+    with pytest.raises(ComponentError, match="list of duplicates is not there: .*duplicates.txt"):
+        fingerprint(duplicates=str(path))
+    path.write_text("a")
+    before = fingerprint(duplicates=str(path))
+    path.write_text("b")
+    assert fingerprint(duplicates=str(path)) != before
 
 
 @pytest.mark.usefixtures("small_network")
