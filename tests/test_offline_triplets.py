@@ -1,5 +1,7 @@
 """Offline triplets: of the right images, written whole, trained on, taken up after a kill."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -23,9 +25,9 @@ from facezoo.training import (
     Stage,
     make_deterministic,
     offline_mining,
+    steps_per_epoch,
     train,
 )
-from facezoo.training.job import num_steps
 from facezoo.training.mined_batches import MinedBatches
 from facezoo.training.recipe import make_stages
 from facezoo.training.triplet_records import read_triplets
@@ -372,8 +374,10 @@ class TestRecipe:
         assert isinstance(stage.loss, GivenTripletsLoss)
         assert (stage.loss.margin, stage.loss.distance_metric) == (0.3, "L2")
 
-    def test_its_steps_are_counted_by_its_own_batches(self, batches):
-        assert num_steps(self.RECIPE, batches) == (20 + 4) * 2 + 3 * 4
+    def test_an_epoch_is_counted_by_its_own_batches(self, batches, tmp_path):
+        single = dataclasses.replace(EVERYTHING, triplets_per_batch=1)
+        triplets = OfflineTriplets(batches, tmp_path, single)
+        assert steps_per_epoch(triplets) == batches.num_images // 3 > steps_per_epoch(batches)
 
-    def test_it_is_left_out_by_default(self, batches):
-        assert num_steps(Recipe(), batches) == (20 + 4) * 2
+    def test_it_is_left_out_by_default(self):
+        assert Recipe().offline.epochs == 0
