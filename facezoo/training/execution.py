@@ -24,7 +24,7 @@ class Execution:
 
     distribution: Distribution = field(default_factory=Distribution)
     work_dir: Path | None = None
-    checkpoint_every: int = 200
+    checkpoint_every: int = 50
     num_chunks: int = 1
 
     def __post_init__(self) -> None:

@@ -131,7 +131,7 @@ class Recipe:
     strategy: str = "auto"
     synchronized_batch_norm: bool = False
     num_chunks: int = 1
-    checkpoint_every: int = 200
+    checkpoint_every: int = 50
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -29,6 +29,5 @@ def get_config() -> PipelineConfig:
             margin=MarginStage(epochs=0, learning_rate=1e-3),
             triplet=TripletStage.facenet(epochs=20),
             num_chunks=45,
-            checkpoint_every=50,
         ),
     )
