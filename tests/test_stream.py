@@ -124,7 +124,16 @@ def test_an_error_comes_where_its_batch_would_have_come(batches, way):
             next(iterator)
 
 
-def test_the_next_batches_are_ready_before_they_are_asked_for(batches, way):
+@pytest.fixture
+def determinism():
+    """Training switches it on, and with it tf.data's own prefetching off."""
+    # Not at the top: the programs below import this file where there is no TensorFlow.
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
+def test_the_next_batches_are_ready_before_they_are_asked_for(batches, way, determinism):
     read = []
     watched = Weighted(batches)
     watched.read = lambda step, rows=None: read.append(step) or batches.read(step, rows)

@@ -28,8 +28,8 @@ def stream(
 ) -> Iterator[Tensors]:
     """Yields batches from a step on, without end, prepared ahead of their use.
 
-    On TensorFlow they come out of a `tf.data.Dataset`, elsewhere out of a thread; both end when
-    the iterator is dropped.
+    A thread takes them, on TensorFlow out of a `tf.data.Dataset`, whose own prefetching op
+    determinism switches off. It ends when the iterator is dropped.
 
     Args:
         batches: `TrainingBatches`, or what has its `batch_size`, `read`, `preprocessing` and
@@ -47,9 +47,8 @@ def stream(
     """
     rows = np.arange(batches.batch_size) if rows is None else np.asarray(rows)
     reading = _Reading(batches, first_step, rows)
-    if keras.backend.backend() == "tensorflow":
-        return _ThroughTfData(reading)
-    return _Ahead(reading)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    return _Ahead(_ThroughTfData(reading) if on_tensorflow else _prepared(reading))
 
 
 class _Reading:
@@ -94,7 +93,7 @@ class _ThroughTfData(Iterator[Tensors]):
         dataset = tf.data.Dataset.from_generator(lambda: iter(source()), output_signature=signature)
         prepare = _compiled(reading.prepare)
         prepared = dataset.map(prepare, num_parallel_calls=2, deterministic=True)
-        self._reading, self._iterator = reading, [iter(prepared.prefetch(_AHEAD))]
+        self._reading, self._iterator = reading, [iter(prepared)]
         # Its threads wait for Python at the end of a program, which would wait for them.
         weakref.finalize(self, self._iterator.clear)
 
@@ -111,12 +110,12 @@ class _ThroughTfData(Iterator[Tensors]):
 class _Ahead(Iterator[Tensors]):
     """Prepares batches in a thread, which ends when nobody holds the iterator any more."""
 
-    def __init__(self, reading: _Reading) -> None:
+    def __init__(self, tensors: Iterator[Tensors]) -> None:
         self._ready: queue.Queue[Tensors | Exception] = queue.Queue(_AHEAD)
         stop = threading.Event()
         # The thread must not know the iterator: it would keep it alive.
         thread = threading.Thread(
-            target=_fill, args=(self._ready, reading, stop), name="facezoo-stream", daemon=True
+            target=_fill, args=(self._ready, tensors, stop), name="facezoo-stream", daemon=True
         )
         thread.start()
         weakref.finalize(self, _end, thread, stop)
@@ -129,12 +128,16 @@ class _Ahead(Iterator[Tensors]):
         return ready
 
 
-def _fill(ready: queue.Queue, reading: _Reading, stop: threading.Event) -> None:
+def _prepared(reading: _Reading) -> Iterator[Tensors]:
     prepare = _compiled(reading.prepare)
+    for parts in reading:
+        yield prepare(*(ops.convert_to_tensor(part) for part in parts))
+
+
+def _fill(ready: queue.Queue, tensors: Iterator[Tensors], stop: threading.Event) -> None:
     try:
-        for parts in reading:
-            tensors = prepare(*(ops.convert_to_tensor(part) for part in parts))
-            if not _put(ready, tensors, stop):
+        for batch in tensors:
+            if not _put(ready, batch, stop):
                 return
     except Exception as error:
         _put(ready, error, stop)
