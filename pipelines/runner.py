@@ -137,15 +137,10 @@ def _run_step(
     else:
         number, outputs = store.begin(component)
         work_dir = store.work_dir(component, fingerprints.digest(described))
-        lent = dataclasses.replace(context, work_dir=work_dir)
         try:
-            counts = dict(component.run(inputs, outputs, lent))
-        except OSError as error:
-            store.abandon(outputs)
-            raise ComponentError(
-                f"{component.id} could not read or write: {error}. "
-                "Mend that and run again; finished steps are kept."
-            ) from error
+            counts = _execute(
+                component, inputs, outputs, dataclasses.replace(context, work_dir=work_dir)
+            )
         except BaseException:
             store.abandon(outputs)
             raise
@@ -170,6 +165,21 @@ def _run_step(
             for key, artifact_type in component.OUTPUTS.items()
         },
     )
+
+
+def _execute(
+    component: Component,
+    inputs: Mapping[str, Artifact | None],
+    outputs: Mapping[str, Artifact],
+    context: Context,
+) -> dict[str, int | float | str]:
+    try:
+        return dict(component.run(inputs, outputs, context))
+    except OSError as error:
+        raise ComponentError(
+            f"{component.id} could not read or write: {error}. "
+            "Mend that and run again; finished steps are kept."
+        ) from error
 
 
 def _describe(
