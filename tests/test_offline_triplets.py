@@ -23,6 +23,7 @@ from facezoo.training import (
     Recipe,
     Schedule,
     Stage,
+    create_distribution,
     make_deterministic,
     offline_mining,
     steps_per_epoch,
@@ -359,6 +360,16 @@ class TestTraining:
         assert history == outcome[1]
         for expected, weight in zip(outcome[0].weights, model.weights, strict=True):
             np.testing.assert_array_equal(expected, weight, err_msg=weight.path)
+
+
+def test_replicas_that_would_not_share_the_thirds_are_refused(model, mined, monkeypatch):
+    mirrored = create_distribution("mirrored")
+    # Twelve rows divide by three, but four anchors do not.
+    mirrored.num_replicas = 3
+    monkeypatch.setattr(mined, "part_size", 4)
+    stages = [Stage("offline", GivenTripletsLoss(), Schedule(1, 0.1), model)]
+    with pytest.raises(ValueError, match=r"divisible by 3 \(replicas\). Received: 4"):
+        train(model, mined, stages, Execution(mirrored))
 
 
 class TestRecipe:

@@ -9,6 +9,7 @@ import numpy as np
 
 from facezoo.ops import Tensor
 from facezoo.training.cluster import has_cluster, join_cluster
+from facezoo.training.position import Position
 
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker")
 
@@ -64,7 +65,7 @@ class Distribution:
         """Returns the means over all replicas of what `run` gave, the same on every machine."""
         return {name: float(value) for name, value in values.items()}
 
-    def naming_lost_machines(self, step: int) -> contextlib.AbstractContextManager:
+    def naming_lost_machines(self, position: Position) -> contextlib.AbstractContextManager:
         """Within it the loss of another machine becomes a `WorkerLost` that says what to do."""
         return contextlib.nullcontext()
 
@@ -135,19 +136,26 @@ class ReplicatedDistribution(Distribution):
         return dict(zip(values, np.asarray(means).tolist(), strict=True))
 
     @contextlib.contextmanager
-    def naming_lost_machines(self, step: int) -> Iterator[None]:
+    def naming_lost_machines(self, position: Position) -> Iterator[None]:
         import tensorflow as tf
 
         errors = tf.errors
-        lost = (errors.UnavailableError, errors.AbortedError, errors.DeadlineExceededError)
+        lost = (
+            errors.UnavailableError,
+            errors.AbortedError,
+            errors.DeadlineExceededError,
+            errors.CancelledError,
+            errors.InternalError,
+        )
         try:
             yield
-        except lost + (errors.CancelledError, errors.InternalError) as error:
+        except lost as error:
             if self.num_local_replicas == self.num_replicas:
                 raise
             raise WorkerLost(
-                f"Another machine of TF_CONFIG was lost at step {step}. Start the training again "
-                "on all machines: it goes on from the newest checkpoint. TensorFlow says: "
+                f"Another machine of TF_CONFIG was lost at step {position.step}. Start the "
+                "training again on all machines: it goes on from the newest checkpoint. "
+                "TensorFlow says: "
                 f"{str(error).splitlines()[0]}"
             ) from error
 

@@ -10,12 +10,7 @@ import keras
 
 from facezoo.data.stream import stream
 from facezoo.models import CollapseAlarm, FaceModel
-from facezoo.training.checkpoint import (
-    Checkpoint,
-    Snapshot,
-    latest_checkpoint,
-    save_checkpoint,
-)
+from facezoo.training.checkpoint import Checkpoint, Snapshot, latest_checkpoint, save_checkpoint
 from facezoo.training.execution import Execution
 from facezoo.training.mined_batches import MinedBatches
 from facezoo.training.non_finite import refuse_non_finite
@@ -82,7 +77,8 @@ class _Run:
             for stage in stages
             if stage.schedule.epochs > 0
         ]
-        self._models = list({id(one): one for one in [model, *_models(self._stages)]}.values())
+        models = [model, *(stage.model for stage in self._stages)]
+        self._models = list({id(one): one for one in models}.values())
         self._execution = execution
         self._distribution = execution.distribution
         self._position = Position()
@@ -91,14 +87,19 @@ class _Run:
     def train(self) -> History:
         for stage in self._stages:
             refuse_unknown_labels(stage)
+            if isinstance(stage.batches, MinedBatches):
+                # Refuses parts that the replicas would not share evenly.
+                self._distribution.rows(stage.batches.part_size)
         checkpoint = self._resume()
         calls = self._make_calls(checkpoint)
         calls.on_train_begin()
-        while self._position.stage < len(self._stages):
-            stage = self._stages[self._position.stage]
-            calls.set_model(stage.model)
-            self._train_stage(stage, checkpoint, calls)
-            checkpoint = None
+        # Machines exchange something in steps, but also for checkpoints and rounds of mining.
+        with self._distribution.naming_lost_machines(self._position):
+            while self._position.stage < len(self._stages):
+                stage = self._stages[self._position.stage]
+                calls.set_model(stage.model)
+                self._train_stage(stage, checkpoint, calls)
+                checkpoint = None
         calls.on_train_end()
         for head in filter(None, (model.head for model in self._models)):
             head.trainable = True
@@ -154,8 +155,7 @@ class _Run:
     ) -> None:
         position = self._position
         calls.on_train_batch_begin(position.step)
-        with self._distribution.naming_lost_machines(position.step):
-            logs = step(next(tensors))
+        logs = step(next(tensors))
         if isinstance(batches, MinedBatches):
             logs |= batches.logs(position.step)
         refuse_non_finite(logs, batches, position.step, self._aside())
@@ -244,7 +244,3 @@ class _Run:
 
     def _aside(self) -> Path | None:
         return self._execution.work_dir if self._distribution.is_chief else None
-
-
-def _models(stages: Sequence[Stage]) -> list[FaceModel]:
-    return [stage.model for stage in stages]

@@ -14,12 +14,14 @@ class MinedBatches(Protocol):
 
     Attributes:
         batch_size: Rows of a batch.
+        part_size: Rows of each of its parts, such as the anchors; replicas take equally many.
         num_images: Of the training set, for the length of an epoch.
         steps_per_round: Steps from one mining to the next.
         round: Number of the round that is open, -1 for none.
     """
 
     batch_size: int
+    part_size: int
     num_images: int
     steps_per_round: int
     round: int

@@ -33,6 +33,7 @@ class OfflineTriplets:
 
     Attributes:
         batch_size: B = 3 T.
+        part_size: T.
         num_images: N, of all the data.
         num_classes: The largest label and one more.
         label: int32 [N], of every image.
@@ -44,7 +45,7 @@ class OfflineTriplets:
 
     def __init__(self, batches: TrainingBatches, folder: Path, mining: OfflineMining) -> None:
         self.mining = mining
-        self.batch_size = mining.batch_size
+        self.batch_size, self.part_size = mining.batch_size, mining.triplets_per_batch
         self.steps_per_round = mining.steps_per_round
         self.num_images, self.num_classes = batches.num_images, batches.num_classes
         self.label = batches.label
