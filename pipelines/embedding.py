@@ -20,6 +20,13 @@ MODEL: Final = "model"
 PIXEL: Final = "pixel"
 UNTRAINED: Final = "untrained"
 BASELINE: Final = "baseline_model"
+# In words, the model first, as in plots and in the verdict.
+NAMES: Final = {
+    MODEL: "trained model",
+    PIXEL: "raw pixels",
+    UNTRAINED: "untrained network",
+    BASELINE: "last blessed model",
+}
 _LABEL: Final = "label"
 
 Key = tuple[int, int]

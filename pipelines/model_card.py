@@ -15,6 +15,7 @@ _ROWS = {
     "untrained": "untrained network",
     "pixel": "raw pixels",
 }
+_FARS = ("far_1e-2", "far_1e-3")
 
 
 def render(card: Mapping[str, Any]) -> str:
@@ -32,6 +33,8 @@ def render(card: Mapping[str, Any]) -> str:
         words = {
             "data_license": card["data_license"],
             "verdict": _verdict(values),
+            "front_scores": _front_scores(values),
+            "threshold_people": _threshold_people(values),
             "head": _head(values["head_config"]),
             "version": values.get("pushed_version", "not pushed"),
             "training_table": _training_table(values),
@@ -69,6 +72,23 @@ def _verdict(values: Mapping[str, Any]) -> str:
     if values["blessed"]:
         return f"The evaluation blessed this model: {reasons}."
     return f"**The evaluation did not bless this model. Do not use it.** {reasons}."
+
+
+def _front_scores(values: Mapping[str, Any]) -> str:
+    """The scores of the front matter, as YAML; no VAL where the pairs are too few for its FAR."""
+    vals = [f"val_at_{far}" for far in _FARS if f"model/val_at_{far}" in values]
+    names = {"roc_auc": "auc", "eer": "eer", **dict(zip(vals, vals, strict=True))}
+    return "\n".join(
+        f"    - type: {kind}\n      value: {values[f'model/{name}']}"
+        for kind, name in names.items()
+    )
+
+
+def _threshold_people(values: Mapping[str, Any]) -> str:
+    chosen = f"Chosen on {values['threshold_source']}."
+    if values["threshold_test"] is None:
+        return f"{chosen} There were no other people to test them on."
+    return f"{chosen} VAL and FAR were measured on {values['threshold_test']}, other people."
 
 
 def _head(config: Mapping[str, Any] | None) -> str:
@@ -120,8 +140,8 @@ def _score_table(values: Mapping[str, Any]) -> str:
             accuracy += f" \N{PLUS-MINUS SIGN} {error:.4f}"
         auc, eer = (_number(values[f"{row}/{score}"]) for score in ("auc", "eer"))
         vals = (
-            _number(values[f"{row}/val_at_{far}"]) + _interval(values, f"{row}/{far}/val")
-            for far in ("far_1e-2", "far_1e-3")
+            _number(values.get(f"{row}/val_at_{far}")) + _interval(values, f"{row}/{far}/val")
+            for far in _FARS
         )
         rows.append((title, auc, eer, accuracy, *vals))
     return _table("| | AUC | EER | Accuracy | VAL@FAR 1e-2 | VAL@FAR 1e-3 |", rows)
@@ -135,7 +155,7 @@ def _threshold_table(values: Mapping[str, Any]) -> str:
             _number(values[f"threshold/{name}/threshold"], ".5g"),
             *(
                 _number(values[f"threshold/{name}/{rate}"])
-                + _interval(values, f"model/{name}/{rate}")
+                + _interval(values, f"threshold/{name}/{rate}")
                 for rate in ("val", "far")
             ),
         )

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,21 +23,26 @@ from facezoo.cli import model_loading
 from facezoo.cli.main import main
 from facezoo.data.decode import resize
 from facezoo.data.images import decode_rgb
+from facezoo.models import model_fingerprint
 
 DIM = 4
 SAME, DIFFERENT, ERROR, NO_VERDICT, SOME_UNREADABLE = 0, 1, 2, 3, 1
 
 
-def threshold_table(fingerprint):
+def threshold_table(model):
     return {
+        "format": 2,
         "distance": "squared_l2",
-        "preprocessing": fingerprint,
-        "source": "450 genuine and 4500 impostor pairs of 10 people",
+        "model": model_fingerprint(model),
+        "preprocessing": model.preprocessing.fingerprint(),
+        "chosen_on": "450 genuine and 4500 impostor pairs of 10 people",
+        "tested_on": "as many pairs of 10 other people",
         "default": "accuracy",
         "operating_points": [
             {"name": "accuracy", "threshold": 3.5, "far": 0.02, "val": 0.9},
             {"name": "far_1e-2", "threshold": 0.0, "far": 0.01, "val": 0.8},
         ],
+        "calibration": {"intercept": 7.0, "slope": -2.0, "prior": 0.5},
     }
 
 
@@ -50,7 +56,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("preset")
-    model.save_preset(folder, thresholds=threshold_table(model.preprocessing.fingerprint()))
+    model.save_preset(folder, thresholds=threshold_table(model))
     return folder
 
 
@@ -181,13 +187,13 @@ class TestVerify:
         assert main(["verify", *pictures, f"--model={folder}"]) == SAME
         out = capsys.readouterr().out
         assert "threshold  3.5  (operating point 'accuracy', chosen on 450 genuine and 4500" in out
-        assert out.endswith("verdict    same person\n")
+        assert re.search(r"verdict    same person  \(same person with probability \S+, if", out)
 
     def test_different(self, capsys, folder, pictures):
         assert main(["verify", *pictures, f"--model={folder}", "--far=0.01"]) == DIFFERENT
         out = capsys.readouterr().out
         assert "operating point 'far_1e-2'" in out
-        assert out.endswith("verdict    different people\n")
+        assert "verdict    different people" in out
 
     def test_json_tells_all(self, capsys, model, folder, pictures):
         code, report = verify_json(capsys, *pictures, f"--model={folder}")
@@ -200,6 +206,8 @@ class TestVerify:
             "source": "450 genuine and 4500 impostor pairs of 10 people",
         }
         assert report["same"] is True
+        logit = 7.0 - 2.0 * report["distance"]
+        assert report["probability"] == pytest.approx(1 / (1 + np.exp(-logit)))
         assert report["images"] == pictures
 
     def test_a_distance_equal_to_the_threshold_is_same(self, capsys, folder, pictures):
@@ -211,6 +219,7 @@ class TestVerify:
         code, report = verify_json(capsys, *pictures, f"--model={folder}", "--threshold=0")
         assert code == DIFFERENT
         assert report["threshold"]["source"] == "given by --threshold"
+        assert report["probability"] is None
 
     def test_without_measured_threshold_there_is_no_verdict(
         self, capsys, model, tmp_path, pictures
@@ -228,17 +237,37 @@ class TestVerify:
     def test_thresholds_of_another_preprocessing_are_refused(
         self, capsys, model, tmp_path, pictures
     ):
-        model.save_preset(tmp_path, thresholds=threshold_table("0123456789abcdef"))
+        table = threshold_table(model) | {"preprocessing": "0123456789abcdef"}
+        model.save_preset(tmp_path, thresholds=table)
         message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
         assert "measured with another preprocessing" in message
         assert "Received: 0123456789abcdef" in message
         assert main(["verify", *pictures, f"--model={tmp_path}", "--threshold=4"]) == SAME
 
     def test_thresholds_of_another_distance_are_refused(self, capsys, model, tmp_path, pictures):
-        table = threshold_table(model.preprocessing.fingerprint()) | {"distance": "cosine"}
+        model.save_preset(tmp_path, thresholds=threshold_table(model) | {"distance": "cosine"})
+        message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
+        assert "another distance than this one. Expected: squared_l2" in message
+
+    def test_thresholds_of_other_weights_are_refused(self, capsys, model, tmp_path, pictures):
+        table = threshold_table(model)
+        other = facezoo.FaceModel.from_config(model.get_config())
+        # One number of one weight is enough.
+        weight = other.backbone.trainable_weights[0]
+        weight.assign(weight + np.eye(*weight.shape[-2:]) * 1e-6)
+        other.save_preset(tmp_path, thresholds=table)
+        message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
+        assert f"another model than this one. Expected: {model_fingerprint(other)}" in message
+        assert f"Received: {table['model']}" in message
+
+    def test_thresholds_of_before_they_were_bound_to_weights(
+        self, capsys, model, tmp_path, pictures
+    ):
+        table = threshold_table(model)
+        del table["format"], table["model"]
         model.save_preset(tmp_path, thresholds=table)
         message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
-        assert "another distance than this model's. Expected: squared_l2" in message
+        assert "in format 1. Expected: format 2" in message and "measure again" in message
 
     def test_a_far_that_was_not_measured(self, capsys, folder, pictures):
         message = fails(capsys, "verify", *pictures, f"--model={folder}", "--far=1e-6")

@@ -12,8 +12,7 @@ import facezoo
 from facezoo import evaluation, metrics
 from facezoo.data.dataset import image_dataset
 from facezoo.data.examples import encode_example
-from facezoo.data.pairs import all_pairs, count_pairs
-from facezoo.data.preprocessing import Preprocessing
+from facezoo.data.pairs import all_pairs, count_pairs, identity_folds
 from facezoo.data.records import RecordWriter
 from facezoo.data.schema import FaceRecord
 
@@ -117,17 +116,38 @@ def test_scores_equal_the_metrics_of_all_pairs(people, scores):
     pairs = all_pairs(*people)
     assert scores["auc"] == metrics.auc(*pairs) > 0.9
     assert scores["eer"] == metrics.eer(*pairs)[0]
-    for name, target in (("far_1e-2", 1e-2), ("far_1e-3", 1e-3)):
-        assert scores[f"val_at_{name}"] == metrics.val_at_far(*pairs, target).val
+    assert scores["val_at_far_1e-2"] == metrics.val_at_far(*pairs, 1e-2).val
     counts = count_pairs(people[1])
     assert {key: scores[key] for key in counts} == counts
     assert counts["num_genuine"] == _NUM_PEOPLE * 15
 
 
+def test_a_far_that_the_pairs_do_not_support_has_no_val(scores):
+    assert scores["num_impostor"] < 10_000
+    assert scores["val_at_far_1e-3"] is None
+
+
+def test_intervals_hold_the_scores_and_are_wider_than_pairs_alone_would_make_them(scores):
+    for name in ("auc", "eer"):
+        low, high = scores[f"{name}_interval"]
+        assert low < scores[name] < high
+    for point in scores["operating_points"]:
+        low, high = point["val_interval"]
+        num_genuine = scores["num_genuine"]
+        alone = metrics.wilson_interval(round(point["val"] * num_genuine), num_genuine)
+        assert low <= alone[0] <= alone[1] <= high
+
+
+def test_two_people_are_too_few_to_be_drawn_anew():
+    found = evaluation.evaluate_embedding(np.eye(4), np.array([0, 0, 1, 1]))
+    assert found["auc_interval"] is None
+    assert found["operating_points"][0]["far_interval"][1] > 0.4
+
+
 def test_operating_points_do_what_they_say_and_stay_within_their_target(people, scores):
     genuine, impostor = all_pairs(*people)
     points = {point["name"]: point for point in scores["operating_points"]}
-    assert list(points) == ["accuracy", "eer", "far_1e-2", "far_1e-3"]
+    assert list(points) == ["accuracy", "eer", "far_1e-2"]
     for point in points.values():
         found = metrics.operating_point(genuine, impostor, point["threshold"])
         assert (found.val, found.far) == (point["val"], point["far"])
@@ -135,7 +155,6 @@ def test_operating_points_do_what_they_say_and_stay_within_their_target(people, 
             low, high = point[f"{rate}_interval"]
             assert low - 1e-12 <= point[rate] <= high + 1e-12
     assert points["far_1e-2"]["far"] <= 1e-2
-    assert points["far_1e-3"]["far"] <= 1e-3
 
 
 def test_shuffled_labels_give_chance(people):
@@ -152,7 +171,7 @@ def test_perfect_embeddings_give_perfect_scores(people):
     found = evaluation.evaluate_embedding(np.eye(_NUM_PEOPLE)[label], label)
     assert (found["auc"], found["eer"], found["accuracy"]) == (1.0, 0.0, 1.0)
     assert (found["accuracy_standard_error"], found["num_folds"]) == (0.0, 5)
-    assert found["val_at_far_1e-3"] == 1.0
+    assert found["val_at_far_1e-2"] == 1.0
 
 
 def test_the_threshold_of_a_fold_comes_from_other_people():
@@ -182,15 +201,26 @@ def test_bad_arguments_raise(people):
         evaluation.evaluate_embedding(embedding, label, num_folds=1)
 
 
-def test_threshold_table_is_bound_to_the_preprocessing(scores):
-    preprocessing = Preprocessing(16, 18)
-    table = evaluation.threshold_table(scores, preprocessing, "12 people")
-    assert table["preprocessing"] == preprocessing.fingerprint()
-    assert (table["distance"], table["source"]) == ("squared_l2", "12 people")
-    assert table["default"] == "accuracy"
-    for row, point in zip(table["operating_points"], scores["operating_points"], strict=True):
-        assert set(row) == {"name", "threshold", "far", "val"}
-        assert all(row[key] == point[key] for key in row)
+def test_thresholds_of_one_half_of_the_people_are_tested_on_the_other(people):
+    bound_to = {"model": "aaaa", "preprocessing": "bbbb"}
+    embedding, label = people
+    table = evaluation.table_of_halves(embedding, label, bound_to, "made up")
+    assert table == table | bound_to
+    half = identity_folds(label, 2)
+    chosen, tested = (all_pairs(embedding[half == n], label[half == n]) for n in (0, 1))
+    point = table["operating_points"][0]
+    assert point["threshold"] == metrics.best_threshold(*chosen)
+    assert point["val"] == np.mean(tested[0] <= point["threshold"])
+    assert point["far"] == np.mean(tested[1] <= point["threshold"])
+    assert table["chosen_on"].startswith(f"{len(chosen[0])} genuine and {len(chosen[1])} impostor")
+    assert table["tested_on"].endswith("6 people: made up")
+
+
+def test_people_who_make_no_two_halves_choose_without_a_test():
+    embedding, label = np.eye(4), np.array([0, 0, 1, 2])
+    table = evaluation.table_of_halves(embedding, label, {"model": "", "preprocessing": ""}, "few")
+    assert table["tested_on"] is None
+    assert table["operating_points"][0]["val"] is None
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 
+import apache_beam as beam
 import numpy as np
 import pytest
 
@@ -10,8 +11,8 @@ from facezoo.data.dataset import image_dataset
 from facezoo.data.examples import encode_example
 from facezoo.data.records import RecordWriter
 from facezoo.data.schema import FaceRecord
-from facezoo.models import FaceModel
-from pipelines import embedding
+from facezoo.models import FaceModel, model_fingerprint
+from pipelines import embedding, holdout
 from pipelines.artifacts import Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Channel, ComponentError, Context
 from pipelines.components.evaluator import (
@@ -19,8 +20,8 @@ from pipelines.components.evaluator import (
     Params,
     judge,
     read_labels,
-    write_pictures,
 )
+from pipelines.evaluation_pictures import write_pictures
 from tests.hues import HUE_AXES, write_examples, write_model
 
 _FILES = {
@@ -135,13 +136,12 @@ def test_thresholds_are_bound_to_the_preprocessing_and_say_where_they_come_from(
     table = read(evaluated[0], "thresholds.json")
     expected = FaceModel.from_preset(good.uri).preprocessing.fingerprint()
     assert table["preprocessing"] == expected
-    assert table["source"] == (
-        "all 57 genuine and 349 impostor pairs of 29 images of 6 people: split eval of hues"
-    )
+    assert table["model"] == model_fingerprint(FaceModel.from_preset(good.uri))
+    for name in ("chosen_on", "tested_on"):
+        assert table[name].endswith("3 people: half of split eval of hues")
     for point in table["operating_points"]:
         assert 0.0 <= point["threshold"] <= 4.0
-        if point["name"].startswith("far_"):
-            assert point["far"] <= float(point["name"].removeprefix("far_"))
+        assert point["far_interval"][0] <= point["far"] <= point["far_interval"][1]
 
 
 def test_same_inputs_give_the_same_bytes_with_no_path_and_no_time_in_them(
@@ -303,7 +303,76 @@ def test_columns_are_put_together_by_key_whatever_order_they_come_in(tmp_path):
     assert np.load(tmp_path / "columns.npz")["a"].tolist() == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_folds": 1}, {"min_auc": 1.5}])
+def test_holdout_is_written_of_every_system_where_it_is_asked_for(tmp_path, examples, good):
+    folder, _, _ = run(tmp_path, examples, good, num_splits=2)
+    assert set(files(folder)) == _FILES | {"holdout.json"}
+    found = read(folder, "holdout.json")
+    assert list(found["systems"]) == ["model", "pixel", "untrained"]
+    deal = {key: found[key] for key in ("kind", "num_splits", "disjoint", "seed")}
+    assert deal == {"kind": "holdout", "num_splits": 2, "disjoint": "identity", "seed": 0}
+    model = FaceModel.from_preset(good.uri)
+    dataset = image_dataset(examples.shards("eval"), model.preprocessing, batch_size=7)
+    embedded, label = evaluation.embed_dataset(model, dataset)
+    splits = evaluation.holdout_splits(label, 2)
+    expected = evaluation.evaluate_holdout(embedded, label, splits, 0.1, allow_few=True)
+    assert found["systems"]["model"]["auc"] == pytest.approx(expected.auc[0])
+    fewest = min(split.num_impostor for split in expected.splits)
+    (point,) = found["systems"]["model"]["val_at_far"]
+    refused = f"{fewest} impostor pairs of a split are too few: below 10 / 0.001"
+    assert point == {"target": 0.001, "refused": refused}
+
+
+def unit_embeddings(num_people=44, num_images=10):
+    generator = np.random.default_rng(0)
+    center = np.repeat(generator.normal(size=(num_people, 8)), num_images, axis=0)
+    features = center + 0.4 * generator.normal(size=center.shape)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return unit.astype(np.float32), np.repeat(np.arange(num_people), num_images)
+
+
+def test_beam_scores_all_pairs_of_splits_as_one_process_does(tmp_path):
+    embedded, label = unit_embeddings()
+    flat = embedded.copy()
+    # As pixels give for a picture of one colour.
+    flat[7] = 0.0
+    both = {"model": embedded, "pixel": flat}
+    found = holdout.score_holdout(both, label, 2, tmp_path, Context(tmp_path))["systems"]
+    splits = evaluation.holdout_splits(label, 2)
+    expected = evaluation.evaluate_holdout(embedded, label, splits, 1e-3)
+    (point,) = found["model"]["val_at_far"]
+    assert (point["val"], point["val_standard_error"]) == expected.val
+    assert (point["macro_val"], point["macro_val_standard_error"]) == expected.macro_val
+    assert (found["model"]["auc"], found["model"]["auc_standard_error"]) == expected.auc
+    thresholds = [split.point.threshold for split in expected.splits]
+    assert [row["threshold"] for row in point["splits"]] == thresholds
+    assert 0.0 < point["val"] < 1.0 and point["val_standard_error"] > 0.0
+    assert found["pixel"]["val_at_far"][0]["val"] < point["val"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_that_gets_lost_stops_the_run(tmp_path, monkeypatch):
+    class Lossy(holdout.CountPairs):
+        def expand(self, paths):
+            return super().expand(paths | beam.Filter(lambda path: "model-1" not in path))
+
+    monkeypatch.setattr(holdout, "CountPairs", Lossy)
+    embedded, label = unit_embeddings(8, 4)
+    with pytest.raises(ComponentError, match="Beam lost 1 of 2 splits"):
+        holdout.score_holdout({"model": embedded}, label, 2, tmp_path, Context(tmp_path))
+
+
+def test_more_splits_than_the_people_suffice_for_are_refused_at_once(tmp_path, examples, good):
+    for num_splits, words in ((7, "num_splits must be from 2 to 6"), (6, "no impostor pair")):
+        folder = tmp_path / str(num_splits)
+        with pytest.raises(ComponentError, match=f"num_splits={num_splits} is too much.*{words}"):
+            run(folder, examples, good, num_splits=num_splits)
+        assert files(folder) == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"batch_size": 0}, {"num_folds": 1}, {"min_auc": 1.5}, {"num_splits": 1}, {"num_splits": -2}],
+)
 def test_parameters_out_of_range_raise(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name} must be .* Received"):

@@ -5,18 +5,22 @@ import doctest
 import numpy as np
 import pytest
 import sklearn.metrics
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from facezoo import metrics
-from facezoo.metrics import roc, verification
+from facezoo.metrics import det, fisher, roc, targets, verification
 from tests.checks import metric as checks
 from tests.checks.metric import HAND_GENUINE, HAND_IMPOSTOR, tied_scores
 
 
-@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", checks.METRICS)
+@pytest.mark.parametrize("name, check", checks.CROSSED)
 def test_metric(name, check):
-    check(checks.METRICS[name])
+    checks.CHECKS[check](checks.METRICS[name])
+
+
+def test_only_known_checks_are_left_out():
+    left_out = {check for case in checks.METRICS.values() for check in case.not_applicable}
+    assert left_out <= set(checks.CHECKS)
 
 
 def test_roc_curve_equals_scikit_learn():
@@ -43,7 +47,7 @@ def test_val_at_far_takes_the_largest_threshold_and_never_exceeds_the_target():
     for seed in range(200):
         genuine, impostor = tied_scores(seed)
         for target in (0.0, 0.01, 0.1, 0.29, 1 / 3, 0.5, 0.7, 0.999, 1.0):
-            point = metrics.val_at_far(genuine, impostor, target)
+            point = metrics.val_at_far(genuine, impostor, target, allow_few=True)
             assert np.mean(impostor <= point.threshold) == point.far <= target
             assert np.mean(genuine <= point.threshold) == point.val
             larger = [d for d in [*genuine, *impostor] if d > point.threshold]
@@ -57,18 +61,21 @@ def test_val_at_far_spends_the_whole_target():
 
 
 def test_val_at_far_of_the_hand_example():
-    points = [metrics.val_at_far(HAND_GENUINE, HAND_IMPOSTOR, far) for far in (0.0, 0.1, 0.25)]
+    points = [
+        metrics.val_at_far(HAND_GENUINE, HAND_IMPOSTOR, far, allow_few=True)
+        for far in (0.0, 0.1, 0.25)
+    ]
     assert [point.threshold for point in points] == [0.6, 0.6, 1.1]
     assert [point.far for point in points] == [0.0, 0.0, 0.25]
 
 
 def test_val_at_far_of_tied_pairs_refuses_all_of_the_tie():
-    point = metrics.val_at_far([0.1, 0.5, 0.5], [0.5, 0.5, 0.9], target=0.5)
+    point = metrics.val_at_far([0.1, 0.5, 0.5], [0.5, 0.5, 0.9], 0.5, allow_few=True)
     assert (point.threshold, point.val, point.far) == (0.1, 1 / 3, 0.0)
 
 
 def test_val_at_far_without_any_threshold_refuses_everybody():
-    point = metrics.val_at_far([0.5, 0.9], [0.2, 0.8], target=0.3)
+    point = metrics.val_at_far([0.5, 0.9], [0.2, 0.8], 0.3, allow_few=True)
     assert (point.val, point.far) == (0.0, 0.0)
     assert point.threshold < 0.2
     assert np.isfinite(point.threshold)
@@ -78,6 +85,58 @@ def test_val_at_far_without_any_threshold_refuses_everybody():
 def test_val_at_far_refuses_targets_that_are_no_share(target):
     with pytest.raises(ValueError, match=r"target must be a FAR in \[0, 1\]"):
         metrics.val_at_far([0.1], [0.2], target)
+
+
+@pytest.mark.parametrize("target, fewest", [(1e-2, 1000), (1e-3, 10_000), (0.29, 35), (1.0, 10)])
+def test_val_at_far_refuses_targets_that_ten_pairs_do_not_support(target, fewest):
+    impostor = np.arange(1.0, fewest + 1)
+    assert metrics.supports_far(target, fewest)
+    assert metrics.val_at_far([0.0], impostor, target).far <= target
+    assert not metrics.supports_far(target, fewest - 1)
+    message = rf"takes {fewest:,} impostor pairs.*{fewest - 1:,} impostor pairs.*allow_few=True"
+    with pytest.raises(ValueError, match=message):
+        metrics.val_at_far([0.0], impostor[1:], target)
+    assert metrics.val_at_far([0.0], impostor[1:], target, allow_few=True).far <= target
+
+
+def test_no_number_of_pairs_supports_a_far_of_zero():
+    assert not metrics.supports_far(0.0, 10**12)
+    assert not metrics.supports_far(1.0, 0)
+    with pytest.raises(ValueError, match="more than any number of impostor pairs"):
+        metrics.val_at_far([0.0], [1.0], target=0.0)
+
+
+def test_det_curve_equals_scikit_learn_and_the_normal_distribution():
+    for genuine, impostor in map(tied_scores, range(60)):
+        truth = np.repeat([1, 0], [len(genuine), len(impostor)])
+        score = -np.concatenate([genuine, impostor])
+        far, frr, threshold = sklearn.metrics.det_curve(truth, score)
+        curve = metrics.det_curve(genuine, impostor)
+        # scikit-learn leaves out what lies before the first and after the last error.
+        place = np.searchsorted(curve.threshold, -threshold[np.isfinite(threshold)])
+        kept = np.isfinite(threshold)
+        np.testing.assert_allclose(curve.far[place], far[kept], atol=1e-12)
+        np.testing.assert_allclose(curve.frr[place], frr[kept], atol=1e-12)
+
+
+def test_det_deviates_of_normal_scores_are_a_line():
+    random = np.random.default_rng(0)
+    curve = metrics.det_curve(random.normal(1, 0.3, 20_000), random.normal(2, 0.3, 20_000))
+    inner = (np.abs(curve.far_deviate) < 2) & (np.abs(curve.frr_deviate) < 2)
+    total = curve.far_deviate[inner] + curve.frr_deviate[inner]
+    np.testing.assert_allclose(total, -(2 - 1) / 0.3, atol=0.12)
+    np.testing.assert_allclose(norm.cdf(curve.far_deviate), curve.far, atol=1e-12)
+
+
+def test_det_deviates_of_none_and_all_are_infinite():
+    curve = metrics.det_curve([0.1], [0.2])
+    assert curve.far_deviate.tolist() == [-np.inf, -np.inf, np.inf]
+    assert curve.frr_deviate.tolist() == [np.inf, -np.inf, -np.inf]
+
+
+def test_fisher_ratio_where_nothing_is_spread():
+    assert metrics.fisher_ratio([0.1, 0.1], [0.3]) == np.inf
+    assert metrics.fisher_ratio([0.1, 0.1], [0.1]) == 0.0
 
 
 def test_eer_gives_the_threshold_where_errors_come_nearest():
@@ -136,6 +195,6 @@ def test_wilson_interval_refuses_numbers_out_of_range(arguments):
         metrics.wilson_interval(*arguments)
 
 
-@pytest.mark.parametrize("module", [roc, verification])
+@pytest.mark.parametrize("module", [det, fisher, roc, targets, verification])
 def test_examples(module):
     assert doctest.testmod(module).failed == 0

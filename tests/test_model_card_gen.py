@@ -18,6 +18,7 @@ from facezoo.cli.main import main
 from facezoo.data.examples import encode_example
 from facezoo.data.records import RecordWriter
 from facezoo.data.schema import FaceRecord
+from facezoo.models import model_fingerprint
 from model_cards import __path__ as card_folders
 from pipelines import model_card
 from pipelines.artifacts import (
@@ -66,15 +67,21 @@ def write_statistics(artifact):
     artifact.splits = list(PEOPLE)
 
 
-def write_evaluation(folder, preprocessing, blessed=True, baseline=None):
-    label = np.repeat(np.arange(4), list(PEOPLE["eval"].values()))
-    scores = {}
+def write_evaluation(folder, model, blessed=True, baseline=None):
+    # Enough impostor pairs for a FAR of 1e-2 in each half, too few for 1e-3.
+    label = np.repeat(np.arange(12), 9)
+    scores, embeddings = {}, {}
     for spread, row in enumerate(("model", "untrained", "pixel")):
-        noise = np.random.default_rng(spread).normal(scale=0.3 + spread, size=(len(label), 4))
-        points = np.eye(4)[label] + noise
+        noise = np.random.default_rng(spread).normal(scale=0.3 + spread, size=(len(label), 12))
+        points = np.eye(12)[label] + noise
         points /= np.linalg.norm(points, axis=1, keepdims=True)
         scores[row] = evaluation.evaluate_embedding(points.astype(np.float32), label)
-    table = evaluation.threshold_table(scores["model"], preprocessing, "12 pairs of orl")
+        embeddings[row] = points
+    bound_to = {
+        "model": model_fingerprint(model),
+        "preprocessing": model.preprocessing.fingerprint(),
+    }
+    table = evaluation.table_of_halves(embeddings["model"], label, bound_to, "half of orl")
     counts = {
         key: scores["model"][key]
         for key in ("num_identities", "num_images", "num_genuine", "num_impostor")
@@ -107,7 +114,7 @@ def made(model, tmp_path_factory):
         made[key] = artifact_type(folder / key)
     model.save_preset(made["model"].uri)
     write_json(made["model_run"].uri / "history.json", HISTORY)
-    write_evaluation(made["evaluation"].uri, model.preprocessing)
+    write_evaluation(made["evaluation"].uri, model)
     made["model_blessing"].properties = {"blessed": 1}
     made["pushed_model"].properties = {"pushed": 1, "pushed_version": "3"}
     examples = made["transformed_examples"].uri
@@ -195,7 +202,8 @@ class TestFolder:
         picture = str(tmp_path / "a.png")
         assert main(["verify", picture, picture, f"--model={card}", "--json"]) == 0
         report = json.loads(capsys.readouterr().out)
-        assert report["threshold"]["source"] == "12 pairs of orl"
+        assert report["threshold"]["source"].endswith("6 people: half of orl")
+        assert 0.5 < report["probability"] < 1
 
     def test_copies_are_exact(self, card, inputs):
         for name in ("roc.png", "distances.png"):
@@ -323,6 +331,7 @@ class TestText:
         scores = json.loads((inputs["evaluation"].uri / "metrics.json").read_text())["model"]
         assert found["roc_auc"] == scores["auc"]
         assert found["val_at_far_1e-2"] == scores["val_at_far_1e-2"]
+        assert "val_at_far_1e-3" not in found
         assert result["dataset"]["type"] == "orl"
 
     def test_headings(self, card):
@@ -349,6 +358,7 @@ class TestText:
             assert row[1] == f"{score['auc']:.4f}"
             assert row[3] == f"{score['accuracy']:.4f} ± {score['accuracy_standard_error']:.4f}"
             assert row[4] == f"{score['val_at_far_1e-2']:.4f} [{low:.4f}, {high:.4f}]"
+            assert row[5] == "not measured", "too few impostor pairs"
 
     def test_threshold_table(self, card, inputs):
         rows = table(
@@ -357,6 +367,10 @@ class TestText:
         points = presets.load(card)["thresholds"]["operating_points"]
         assert [row[0] for row in rows] == [f"`{point['name']}`" for point in points]
         assert [row[1] for row in rows] == [f"{point['threshold']:.5g}" for point in points]
+        # Of the half that did not choose the thresholds.
+        for row, point in zip(rows, points, strict=True):
+            low, high = point["far_interval"]
+            assert row[3] == f"{point['far']:.4f} [{low:.4f}, {high:.4f}]"
 
     def test_training_table_shows_the_last_epoch_of_each_stage_in_order(self, card):
         rows = table(
@@ -379,7 +393,7 @@ class TestText:
         ]
 
     def test_a_baseline_has_a_row(self, inputs, model, tmp_path):
-        write_evaluation(inputs["evaluation"].uri, model.preprocessing, baseline="pixel")
+        write_evaluation(inputs["evaluation"].uri, model, baseline="pixel")
         card, _ = run(inputs, tmp_path / "card")
         assert "| last blessed model | " in (card / "README.md").read_text()
         assert model_card.differences(card, folders(inputs)) == []

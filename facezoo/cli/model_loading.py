@@ -8,13 +8,15 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import app, flags
 
 from facezoo import presets
 from facezoo.data.decode import resize
 from facezoo.data.preprocessing import Preprocessing
-from facezoo.models import FaceModel
-from facezoo.serving import ServedModel
+from facezoo.models import FaceModel, model_fingerprint
+from facezoo.serving import EXTRA_DIR, ServedModel
+from facezoo.thresholds import check_bound
 
 _FORMS = (
     "a .keras file, a preset folder (preset.json), a SavedModel directory (saved_model.pb), "
@@ -29,13 +31,31 @@ class LoadedModel:
     Args:
         embed: Images uint8 [H, W, 3], each of any size, to NumPy
             `{"embedding": float32 [N, D], "norm": float32 [N]}`.
-        fingerprint: Of the model's `Preprocessing`; None if it is not known.
-        thresholds: Content of thresholds.json; None if nothing was measured.
+        fingerprint: Of the weights.
+        preprocessing: What is done to a picture first; None if it is not known.
+        thresholds: The table that was stored with the model; None if nothing was measured.
     """
 
     embed: Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
-    fingerprint: str | None
+    fingerprint: str
+    preprocessing: Preprocessing | None
     thresholds: Mapping[str, Any] | None
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) of the network's input; None if it is not known."""
+        return self.preprocessing and (self.preprocessing.height, self.preprocessing.width)
+
+    def bound_thresholds(self) -> Mapping[str, Any] | None:
+        """Returns the table after a look at what it was measured with; None if there is none.
+
+        Raises:
+            ValueError: The table belongs to other weights or to another preprocessing.
+        """
+        if self.thresholds is not None:
+            preprocessing = self.preprocessing and self.preprocessing.fingerprint()
+            check_bound(self.thresholds, self.fingerprint, preprocessing)
+        return self.thresholds
 
 
 def define_flag(flag_values: flags.FlagValues) -> None:
@@ -68,6 +88,32 @@ def load(path: str | None) -> LoadedModel:
         return _from_preset(path)
     what = "it is none of these" if place.exists() else "there is no such file or folder"
     raise ValueError(f"--model must be {_FORMS}. Received: {path!r}, but {what}.")
+
+
+def preset_folder(path: str) -> Path:
+    """Returns the folder of the preset.json that belongs to a model, so that it can be changed.
+
+    Args:
+        path: One of the forms that `load` takes, and has loaded.
+
+    Raises:
+        ValueError: There is none: the model is a `.keras` file alone, or a built-in preset.
+    """
+    place = Path(path)
+    if place.suffix == ".keras":
+        has_preset, folder = _preset_beside(place) is not None, place.parent
+    elif versions := _versions(place):
+        folder = versions[-1] / EXTRA_DIR
+        has_preset = (folder / presets.PRESET_FILE).is_file()
+    else:
+        folder = place / EXTRA_DIR if (place / "saved_model.pb").is_file() else place
+        has_preset = (folder / presets.PRESET_FILE).is_file() and path not in presets.names()
+    if not has_preset:
+        raise ValueError(
+            f"{path} has no {presets.PRESET_FILE} of its own to hold thresholds. Give the preset "
+            "folder that `FaceModel.save_preset` or `python -m facezoo convert` wrote."
+        )
+    return folder
 
 
 def _check_whole(weights: str | Path) -> None:
@@ -114,12 +160,21 @@ def _from_preset(name_or_folder: str) -> LoadedModel:
 
 
 def _from_keras(model: FaceModel, preset: Mapping[str, Any] | None) -> LoadedModel:
+    def predict(image: Any) -> Mapping[str, Any]:
+        return model(model.preprocessing.standardize(image), training=False)
+
+    if keras.backend.backend() == "tensorflow":
+        # One graph for batches of every size: eager calls take twice as long.
+        spec = tf.TensorSpec([None, *model.preprocessing.image_shape])
+        predict = tf.function(predict, input_signature=[spec], autograph=False)
+
     def embed(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         batch = np.stack([resize(image, model.preprocessing) for image in images])
-        prediction = model(model.preprocessing.standardize(batch), training=False)
-        return {name: keras.ops.convert_to_numpy(value) for name, value in prediction.items()}
+        answer = predict(batch)
+        return {name: keras.ops.convert_to_numpy(value) for name, value in answer.items()}
 
-    return LoadedModel(embed, model.preprocessing.fingerprint(), preset and preset["thresholds"])
+    thresholds = preset and preset["thresholds"]
+    return LoadedModel(embed, model_fingerprint(model), model.preprocessing, thresholds)
 
 
 def _versions(place: Path) -> list[Path]:
@@ -138,6 +193,6 @@ def _from_saved_model(folder: Path) -> LoadedModel:
         return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
 
     if served.preset is None:
-        return LoadedModel(embed, None, None)
+        return LoadedModel(embed, served.fingerprint(), None, None)
     preprocessing = Preprocessing(**served.preset["preprocessing"])
-    return LoadedModel(embed, preprocessing.fingerprint(), served.preset["thresholds"])
+    return LoadedModel(embed, served.fingerprint(), preprocessing, served.preset["thresholds"])

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from facezoo import shapes
-from facezoo.cli import model_loading, thresholds
+from facezoo import shapes, thresholds
+from facezoo.cli import model_loading
 from facezoo.cli.pictures import read_picture
 
 USAGE = "verify A.jpg B.jpg --model=PATH [--far=1e-2 | --threshold=T] [--json]"
 HELP = """Prints the squared L2 distance of the two embeddings (0 equal, 4 opposite), the threshold
-with its source, and the verdict: same if the distance is at most the threshold.
+with its source, and the verdict: same if the distance is at most the threshold. If a calibration
+is stored with the model, also how probable that is, if of all pairs asked about half are genuine.
 The pictures must be cropped to the face as those that the model was trained on.
 
 Exit codes, for scripts: 0 same, 1 different, 2 error, 3 no verdict, because no measured threshold
@@ -54,10 +55,11 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
         raise app.UsageError("Give --far or --threshold, not both.")
     pictures = [read_picture(path) for path in arguments]
     model = model_loading.load(options["model"].value)
-    if value is not None:
-        threshold = thresholds.given(value)
-    else:
-        threshold = thresholds.stored(model.thresholds, model.fingerprint, far)
+    # Who gives a threshold need not care what is stored.
+    table = model.bound_thresholds() if value is None else None
+    threshold = None if value is None else thresholds.given(value, "given by --threshold")
+    if table is not None:
+        threshold = thresholds.stored(table, far)
     one, other = model.embed(pictures)[shapes.EMBEDDING].astype(np.float64)
     # Rounded as the distances that the thresholds were chosen from.
     distance = float(np.float32(np.sum(np.square(one - other))))
@@ -68,6 +70,7 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
         "distance_name": shapes.DISTANCE,
         "threshold": None if threshold is None else asdict(threshold),
         "same": same,
+        "probability": None if table is None else thresholds.probability(table, distance),
     }
     print(json.dumps(report, indent=2) if options["json"].value else _words(report))
     return {True: SAME, False: DIFFERENT, None: NO_VERDICT}[same]
@@ -88,4 +91,6 @@ def _words(report: Mapping[str, Any]) -> str:
     if point is not None:
         source = f"operating point {point!r}, chosen on {source}"
     verdict = "same person" if report["same"] else "different people"
+    if report["probability"] is not None:
+        verdict += f"  (same person with probability {report['probability']:.2g}, if one in two is)"
     return f"{distance}\nthreshold  {threshold['value']:.5g}  ({source})\nverdict    {verdict}"

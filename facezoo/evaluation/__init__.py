@@ -7,17 +7,23 @@ from facezoo.evaluation.embedding import (
     pixel_embedding,
     untrained_model,
 )
+from facezoo.evaluation.holdout import evaluate_holdout, holdout_splits
 from facezoo.evaluation.plots import plot_distances, plot_roc
-from facezoo.evaluation.scores import evaluate_embedding, threshold_table
+from facezoo.evaluation.scores import evaluate_embedding, table_of_halves
+from facezoo.evaluation.templates import pair_distances, template_embeddings
 
 __all__ = [
     "decode_batch",
     "embed_batch",
     "embed_dataset",
     "evaluate_embedding",
+    "evaluate_holdout",
+    "holdout_splits",
+    "pair_distances",
     "pixel_embedding",
     "plot_distances",
     "plot_roc",
-    "threshold_table",
+    "table_of_halves",
+    "template_embeddings",
     "untrained_model",
 ]

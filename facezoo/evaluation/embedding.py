@@ -66,7 +66,7 @@ def pixel_embedding(image: tf.Tensor) -> NDArray[np.float32]:
         image: float32 [B, H, W, 3] in [0, 255].
 
     Returns:
-        float32 [B, D]; an image of one colour gives zeros.
+        float32 [B, D]; an image of one grey gives zeros.
     """
     height, width = (min(side, _PIXEL_SIDE) for side in image.shape[1:3])
     small = tf.image.resize(image, (height, width), method="area")

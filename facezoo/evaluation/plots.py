@@ -1,6 +1,7 @@
 """The two pictures of a verification report, as PNG bytes that depend on nothing but the data."""
 
 import io
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,19 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from facezoo.evaluation.scores import FAR_TARGETS
 from facezoo.metrics import RocCurve
 
 # Okabe and Ito's palette: told apart by the colour-blind too.
 _BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
 _LINES = ((_BLUE, "-", 2.4), (_ORANGE, "--", 1.6), (_GREEN, "-.", 1.6), (_PURPLE, ":", 2.0))
-_POINT_NAMES = {
-    "accuracy": "best accuracy",
-    "eer": "equal errors",
-    "far_1e-2": "FAR \N{LESS-THAN OR EQUAL TO} 1e-2",
-    "far_1e-3": "FAR \N{LESS-THAN OR EQUAL TO} 1e-3",
-}
-_POINT_LINES = {"accuracy": "-", "eer": "--", "far_1e-2": "-.", "far_1e-3": ":"}
+_POINT_NAMES = {"accuracy": "best accuracy", "eer": "equal errors"}
+_POINT_DASHES = ("-", "--", "-.", ":")
+# Of operating points chosen by their FAR: `far_1e-3`.
+_FAR = "far_"
 _STEPS = 1000
 _BINS = 80
 
@@ -35,8 +32,9 @@ def plot_roc(
     """Draws ROC curves over a logarithmic FAR.
 
     Args:
-        curves: By name for the legend, the model first; 1 to 4.
-        scores: What `evaluate_embedding` returned, by the same names.
+        curves: By name for the legend, the model first; past four, lines look alike.
+        scores: What `evaluate_embedding` returned, by the same names; `auc` and the first one's
+            `operating_points` are shown.
         title: Which people and how many pairs.
 
     Returns:
@@ -48,16 +46,17 @@ def plot_roc(
             "False accept rate (share of impostor pairs accepted)",
             "Validation rate (share of genuine pairs accepted)",
         )
-        for (name, curve), (color, dashes, width) in zip(curves.items(), _LINES, strict=False):
+        for (name, curve), (color, dashes, width) in zip(curves.items(), itertools.cycle(_LINES)):
             far, val = _sample(curve)
             label = f"{name}: AUC {scores[name]['auc']:.4f}"
             axes.plot(far, val, dashes, color=color, linewidth=width, label=label)
         model = next(iter(curves))
         points = scores[model]["operating_points"]
-        chosen = [point for point in points if point["name"] in FAR_TARGETS]
-        label = f"{model} at " + " and ".join(_POINT_NAMES[point["name"]] for point in chosen)
-        places = [point["far"] for point in chosen], [point["val"] for point in chosen]
-        axes.plot(*places, "o", color=_BLUE, label=label)
+        chosen = [point for point in points if point["name"].startswith(_FAR)]
+        if chosen:
+            label = f"{model} at " + " and ".join(_point_name(point) for point in chosen)
+            places = [point["far"] for point in chosen], [point["val"] for point in chosen]
+            axes.plot(*places, "o", color=_BLUE, label=label)
         axes.set_xscale("log")
         axes.set_xlim(far[0], 1.0)
         axes.set_ylim(0.0, 1.01)
@@ -81,7 +80,7 @@ def plot_distances(
     Args:
         genuine: float [G].
         impostor: float [I].
-        scores: What `evaluate_embedding` returned for them.
+        scores: What `evaluate_embedding` returned for them; `operating_points` are shown.
         title: Which people and how many pairs.
 
     Returns:
@@ -102,16 +101,22 @@ def plot_distances(
             share = np.full(len(distances), 1.0 / len(distances))
             label = f"{kind} pairs ({len(distances):,})"
             axes.hist(distances, bins, weights=share, color=color, alpha=0.55, label=label)
-        for point in scores["operating_points"]:
+        for point, dashes in zip(scores["operating_points"], itertools.cycle(_POINT_DASHES)):
             label = (
-                f"{_POINT_NAMES[point['name']]}: {point['threshold']:.3f} "
+                f"{_point_name(point)}: {point['threshold']:.3f} "
                 f"(VAL {point['val']:.1%}, FAR {point['far']:.2%})"
             )
-            dashes = _POINT_LINES[point["name"]]
             axes.axvline(point["threshold"], color=_GREY, linestyle=dashes, label=label)
         axes.set_xlim(0.0, highest)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return _png(axes)
+
+
+def _point_name(point: Mapping[str, Any]) -> str:
+    name = point["name"]
+    if name.startswith(_FAR):
+        return f"FAR \N{LESS-THAN OR EQUAL TO} {name.removeprefix(_FAR)}"
+    return _POINT_NAMES[name]
 
 
 def _axes(title: str, x_label: str, y_label: str) -> Axes:

@@ -1,30 +1,54 @@
 """The numbers of a verification report: one embedding of one set of people, all pairs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facezoo import metrics, shapes
-from facezoo.data.pairs import all_pairs, count_pairs, identity_folds, most_folds
-from facezoo.data.preprocessing import Preprocessing
-from facezoo.metrics import OperatingPoint
+from facezoo import metrics
+from facezoo.data.pairs import all_pairs, count_pairs, identity_folds, most_folds, pair_indices
+from facezoo.evaluation.intervals import resample
+from facezoo.evaluation.scored_pairs import ScoredPairs
+from facezoo.evaluation.threshold_choice import choose_thresholds, test_point, threshold_table
+from facezoo.thresholds import far_name
 
-FAR_TARGETS: Final[Mapping[str, float]] = {"far_1e-2": 1e-2, "far_1e-3": 1e-3}
+FAR_TARGETS: Final = (1e-2, 1e-3)
+_HALF: Final = (
+    "{num_genuine} genuine and {num_impostor} impostor pairs of {num_images} images of "
+    "{num_identities} people"
+)
 
 
-def evaluate_embedding(embedding: NDArray, label: NDArray, num_folds: int = 5) -> dict[str, Any]:
+def score_pairs(embedding: NDArray, label: NDArray) -> ScoredPairs:
+    """Scores all pairs of a set, the genuine ones first.
+
+    Args:
+        embedding: float [N, D], unit length.
+        label: int [N], the person of each row.
+    """
+    distances, indices = all_pairs(embedding, label), pair_indices(label)
+    return ScoredPairs(
+        np.concatenate(distances),
+        np.repeat([True, False], [len(one) for one in distances]),
+        np.asarray(label)[np.concatenate(indices)].astype(np.int64),
+    )
+
+
+def evaluate_embedding(
+    embedding: NDArray, label: NDArray, num_folds: int = 5, num_resamples: int = 200
+) -> dict[str, Any]:
     """Scores how well distances tell pairs of one person from pairs of two.
 
     Args:
         embedding: float [N, D], unit length.
         label: int [N], the person of each row; two people or more, one with two images or more.
         num_folds: Folds of people for the accuracy, 2 or more; fewer are made for few people.
+        num_resamples: Of people, for the intervals.
 
     Returns:
-        Plain data for JSON. `auc`, `eer`, `val_at_far_1e-2` and `val_at_far_1e-3` over all pairs;
+        Plain data for JSON. `auc` and `eer` with their intervals, `val_at_far_1e-2` and
+        `val_at_far_1e-3` over all pairs (None where the impostor pairs are too few for that FAR);
         `accuracy`, the mean over folds of people with the threshold from the other folds, and its
         `accuracy_standard_error` and `num_folds` (None, None and 0 for fewer than four people, or
         fewer than two with two images); `operating_points`: `name`, `threshold`, `val`, `far` and
@@ -35,37 +59,27 @@ def evaluate_embedding(embedding: NDArray, label: NDArray, num_folds: int = 5) -
             `num_folds` is below 2.
 
     Numerics:
-        The intervals are Wilson's over pairs. Pairs share images and people, so the truth can lie
-        further off than they say.
+        Intervals resample people where `facezoo.evaluation.intervals` can; else those of `auc` and
+        `eer` are None, and the others are Wilson's over pairs, which are too narrow.
     """
-    genuine, impostor = all_pairs(embedding, label)
-    equal_error_rate, equal_error_threshold = metrics.eer(genuine, impostor)
-    points = {
-        "accuracy": metrics.operating_point(
-            genuine, impostor, metrics.best_threshold(genuine, impostor)
-        ),
-        "eer": metrics.operating_point(genuine, impostor, equal_error_threshold),
-    }
-    for name, target in FAR_TARGETS.items():
-        points[name] = metrics.val_at_far(genuine, impostor, target)
-    counts = count_pairs(label)
+    pairs = score_pairs(embedding, label)
+    points = choose_thresholds(pairs, FAR_TARGETS)
+    resampled = resample(pairs, num_resamples=num_resamples)
     return {
-        "auc": metrics.auc(genuine, impostor),
-        "eer": equal_error_rate,
+        "auc": metrics.auc(pairs.genuine, pairs.impostor),
+        "eer": metrics.eer(pairs.genuine, pairs.impostor)[0],
+        **{name: resampled[name] for name in ("auc_interval", "eer_interval")},
         **_fold_accuracy(embedding, label, num_folds),
-        **{f"val_at_{name}": points[name].val for name in FAR_TARGETS},
-        "operating_points": [_row(name, point, counts) for name, point in points.items()],
-        **counts,
-    }
-
-
-def _row(name: str, point: OperatingPoint, counts: Mapping[str, int]) -> dict[str, Any]:
-    num_genuine, num_impostor = counts["num_genuine"], counts["num_impostor"]
-    return {
-        "name": name,
-        **asdict(point),
-        "val_interval": metrics.wilson_interval(round(point.val * num_genuine), num_genuine),
-        "far_interval": metrics.wilson_interval(round(point.far * num_impostor), num_impostor),
+        **{
+            f"val_at_{name}": points[name].val if name in points else None
+            for name in map(far_name, FAR_TARGETS)
+        },
+        "operating_points": [
+            {"name": name, "threshold": point.threshold}
+            | test_point(pairs, point.threshold, num_resamples)
+            for name, point in points.items()
+        ],
+        **count_pairs(label),
     }
 
 
@@ -88,23 +102,35 @@ def _fold_accuracy(embedding: NDArray, label: NDArray, num_folds: int) -> dict[s
     }
 
 
-def threshold_table(
-    scores: Mapping[str, Any], preprocessing: Preprocessing, source: str
+def table_of_halves(
+    embedding: NDArray, label: NDArray, bound_to: Mapping[str, str], words: str
 ) -> dict[str, Any]:
-    """Returns the thresholds that travel with a model, bound to what they were chosen with.
+    """Makes the table that travels with a model: chosen on half of the people, tested on the rest.
 
     Args:
-        scores: What `evaluate_embedding` returned.
-        preprocessing: Of the model; with another one the thresholds mean nothing.
-        source: In words: which people, and how many pairs.
+        embedding: float [N, D], unit length.
+        label: int [N], the person of each row.
+        bound_to: Fingerprints of `model` and `preprocessing`.
+        words: Which people they are.
+
+    Returns:
+        See `facezoo.evaluation.threshold_choice.threshold_table`. People who do not suffice for
+        two halves with both kinds of pairs in each are all used for the choice, and nothing is
+        tested.
     """
-    keys = ("name", "threshold", "far", "val")
-    return {
-        "distance": shapes.DISTANCE,
-        "preprocessing": preprocessing.fingerprint(),
-        "source": source,
-        "default": "accuracy",
-        "operating_points": [
-            {key: point[key] for key in keys} for point in scores["operating_points"]
-        ],
-    }
+    if most_folds(label) < 2:
+        half = np.zeros(len(label), np.int64)
+    else:
+        half = identity_folds(label, 2)
+    pairs, said = [], []
+    for number in np.unique(half):
+        part = half == number
+        pairs.append(score_pairs(embedding[part], label[part]))
+        said.append(f"{_HALF.format(**count_pairs(label[part]))}: {words}")
+    return threshold_table(
+        pairs[0],
+        pairs[1] if len(pairs) > 1 else None,
+        bound_to,
+        {"chosen_on": said[0], "tested_on": said[-1]},
+        FAR_TARGETS,
+    )

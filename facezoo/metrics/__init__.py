@@ -1,7 +1,27 @@
-"""The measure lane: distances of genuine and impostor pairs in, numbers out; plain NumPy."""
+"""The measure lane: distances of pairs, or embeddings and labels in, numbers out; plain NumPy."""
 
+from facezoo.metrics.agglomerative import cluster
+from facezoo.metrics.bootstrap import bootstrap_verification
+from facezoo.metrics.clustering import ClusteringScores, PrecisionRecall, clustering_scores
+from facezoo.metrics.det import DetCurve, det_curve, det_of
+from facezoo.metrics.fisher import fisher_ratio
+from facezoo.metrics.folds import FoldScores, fold_accuracy, fold_val_at_far, mean_and_error
+from facezoo.metrics.histogram import DistanceHistogram
+from facezoo.metrics.identification import (
+    IdentificationPoint,
+    Searches,
+    cmc,
+    rank_k,
+    search,
+    tpir_at_fpir,
+)
 from facezoo.metrics.interval import wilson_interval
+from facezoo.metrics.knn import knn_accuracy, knn_classify
+from facezoo.metrics.nearest import nearest
+from facezoo.metrics.pair_counts import LabelledRows, PairMatrix
+from facezoo.metrics.retrieval import RetrievalScores, retrieval_scores
 from facezoo.metrics.roc import RocCurve, auc, eer, roc_curve
+from facezoo.metrics.targets import supports_far
 from facezoo.metrics.verification import (
     OperatingPoint,
     accuracy,
@@ -11,14 +31,42 @@ from facezoo.metrics.verification import (
 )
 
 __all__ = [
+    "ClusteringScores",
+    "DetCurve",
+    "DistanceHistogram",
+    "FoldScores",
+    "IdentificationPoint",
+    "LabelledRows",
     "OperatingPoint",
+    "PairMatrix",
+    "PrecisionRecall",
+    "RetrievalScores",
     "RocCurve",
+    "Searches",
     "accuracy",
     "auc",
     "best_threshold",
+    "bootstrap_verification",
+    "cluster",
+    "clustering_scores",
+    "cmc",
+    "det_curve",
+    "det_of",
     "eer",
+    "fisher_ratio",
+    "fold_accuracy",
+    "fold_val_at_far",
+    "knn_accuracy",
+    "knn_classify",
+    "mean_and_error",
+    "nearest",
     "operating_point",
+    "rank_k",
+    "retrieval_scores",
     "roc_curve",
+    "search",
+    "supports_far",
+    "tpir_at_fpir",
     "val_at_far",
     "wilson_interval",
 ]

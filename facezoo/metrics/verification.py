@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facezoo.metrics.distances import check_distances
-from facezoo.metrics.roc import roc_curve
+from facezoo.metrics.roc import RocCurve, roc_curve
+from facezoo.metrics.targets import check_target, most_within
 
 
 @dataclass(frozen=True)
@@ -47,41 +48,43 @@ def operating_point(genuine: ArrayLike, impostor: ArrayLike, threshold: float) -
     return OperatingPoint(float(threshold), float(val), float(far))
 
 
-def val_at_far(genuine: ArrayLike, impostor: ArrayLike, target: float) -> OperatingPoint:
+def val_at_far(
+    genuine: ArrayLike, impostor: ArrayLike, target: float, allow_few: bool = False
+) -> OperatingPoint:
     """The most generous threshold whose FAR does not exceed the target.
 
     Args:
         genuine: float [G], distances of pairs of one person.
-        impostor: float [I], distances of pairs of two people. With fewer than `10 / target` of
-            them the result says little: at most nine false accepts stand behind it.
+        impostor: float [I], distances of pairs of two people, at least `10 / target`.
         target: Highest FAR allowed, in [0, 1].
+        allow_few: Takes fewer impostor pairs too. The result then says little: at most nine false
+            accepts stand behind it, and a FAR of 0 has none at all.
 
     Returns:
         The largest observed distance at which no more than `floor(target * I)` impostor pairs are
         accepted, with its VAL and FAR; below the smallest distance, VAL 0, if there is none.
 
     Raises:
-        ValueError: `target` is out of range, or one kind is empty or not finite.
+        ValueError: `target` is out of range, the impostor pairs are too few for it, or one kind is
+            empty or not finite.
 
     Example:
-        >>> val_at_far([0.1, 0.2, 0.6, 0.9], [0.4, 0.7, 0.8], target=0.5)
+        >>> val_at_far([0.1, 0.2, 0.6, 0.9], [0.4, 0.7, 0.8], target=0.5, allow_few=True)
         OperatingPoint(threshold=0.6, val=0.75, far=0.3333333333333333)
 
     Source:
         FaceNet, arXiv 1503.03832, section 4, equations 5 to 7.
     """
-    if not 0 <= target <= 1:
-        raise ValueError(f"target must be a FAR in [0, 1]. Received: target={target}.")
-    curve = roc_curve(genuine, impostor)
-    allowed = _most_within(target, int(curve.false_accepts[-1]))
+    return point_at_far(roc_curve(genuine, impostor), target, allow_few)
+
+
+def point_at_far(curve: RocCurve, target: float, allow_few: bool) -> OperatingPoint:
+    """What `val_at_far` returns, of a curve."""
+    num_impostor = int(curve.false_accepts[-1])
+    check_target(target, num_impostor, allow_few)
+    allowed = most_within(target, num_impostor)
     best = int(np.searchsorted(curve.false_accepts, allowed, side="right")) - 1
     return OperatingPoint(*(float(x[best]) for x in (curve.threshold, curve.val, curve.far)))
-
-
-def _most_within(share: float, total: int) -> int:
-    """The largest count with `count / total <= share`; a plain floor(0.29 * 100) would say 28."""
-    count = round(share * total)
-    return count if count / total <= share else count - 1
 
 
 def accuracy(genuine: ArrayLike, impostor: ArrayLike, threshold: float) -> float:

@@ -6,6 +6,7 @@ from facezoo.models.create import create_model
 from facezoo.models.description import describe
 from facezoo.models.expert_model import ExpertModel
 from facezoo.models.face_model import FaceModel
+from facezoo.models.fingerprint import model_fingerprint, weights_fingerprint
 from facezoo.models.hard_example_model import HardExampleModel
 from facezoo.models.parts import (
     create_auxiliary_loss,
@@ -31,4 +32,6 @@ __all__ = [
     "create_model",
     "describe",
     "list_parts",
+    "model_fingerprint",
+    "weights_fingerprint",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from facezoo import shapes
+from facezoo.models import weights_fingerprint
 from facezoo.presets import PRESET_FILE
 from facezoo.serving.saved_model import EMBED_IMAGE, EXTRA_DIR, IMAGE
 
@@ -46,6 +47,7 @@ class ServedModel:
                 f"Received: {', '.join(sorted(found)) or 'none'}."
             )
         self._embed_image = found[EMBED_IMAGE]
+        self._folder = Path(folder)
         preset = Path(folder, EXTRA_DIR, PRESET_FILE)
         self.preset: dict[str, Any] | None = (
             json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
@@ -59,6 +61,11 @@ class ServedModel:
             )
         answer = self._embed_image(**{IMAGE: tf.constant(image)})
         return {name: values.numpy() for name, values in answer.items()}
+
+    def fingerprint(self) -> str:
+        """Digest of the weights: that of the model which was exported."""
+        saved = tf.train.load_checkpoint(str(self._folder / "variables" / "variables"))
+        return weights_fingerprint(map(saved.get_tensor, saved.get_variable_to_shape_map()))
 
 
 def load(folder: Path) -> ServedModel:

@@ -1,5 +1,7 @@
 """Verification metrics as their formulas say, one pair after the other: slow and plain."""
 
+import math
+import statistics
 from itertools import product
 
 import numpy as np
@@ -42,6 +44,36 @@ def eer(genuine, impostor):
             weight = (1 - far0 - val0) / (far1 - far0 + val1 - val0)
             return far0 + weight * (far1 - far0)
     raise AssertionError("the last corner is (1, 1)")
+
+
+def fisher_ratio(genuine, impostor):
+    """Bishop, equation 4.25, with variances; 0 or infinite where nothing is spread."""
+    between = (statistics.fmean(genuine) - statistics.fmean(impostor)) ** 2
+    within = statistics.pvariance(genuine) + statistics.pvariance(impostor)
+    return between / within if within else (math.inf if between else 0.0)
+
+
+def fold_scores(distance, same, fold, choose):
+    """(threshold, VAL, FAR) of each fold, where `choose(genuine, impostor)` sees the others."""
+    found = []
+    for number in sorted(set(fold)):
+        pairs = list(zip(distance, same, fold, strict=True))
+        others = [[d for d, s, f in pairs if f != number and s == kind] for kind in (True, False)]
+        own = [[d for d, s, f in pairs if f == number and s == kind] for kind in (True, False)]
+        threshold = choose(*others)
+        found.append((threshold, val(own[0], threshold), far(own[1], threshold)))
+    return found
+
+
+def repeated_pairs(distance, person, draws):
+    """Pairs of a resample written out: genuine as often as drawn, impostor once per couple."""
+    genuine, impostor = [], []
+    for d, (one, other) in zip(distance, person, strict=True):
+        if one == other:
+            genuine += [d] * draws.count(one)
+        else:
+            impostor += [d] * (draws.count(one) * draws.count(other))
+    return genuine, impostor
 
 
 def all_pairs(embedding, label):
