@@ -6,6 +6,7 @@ from facezoo.ops.distances import (
     distance_blocks,
     pairwise_distance,
 )
+from facezoo.ops.quantization import calibrate_scale, dequantize, quantize
 from facezoo.ops.similarity import MASKED, cosine_similarity, masked_logsumexp
 from facezoo.ops.vectors import (
     Tensor,
@@ -19,13 +20,16 @@ __all__ = [
     "DISTANCES",
     "MASKED",
     "Tensor",
+    "calibrate_scale",
     "cosine_logits",
     "cosine_similarity",
     "cross_distance",
+    "dequantize",
     "distance_blocks",
     "l2_normalize",
     "masked_logsumexp",
     "pairwise_distance",
+    "quantize",
     "safe_sqrt",
     "take_in_row",
 ]
