@@ -14,7 +14,9 @@ from absl import app, flags
 _VERBS = {
     "convert": "convert",
     "embed": "embed",
+    "evaluate": "evaluate",
     "list": "list_parts",
+    "overlap": "overlap",
     "summary": "summary",
     "train": "train",
     "verify": "verify",
