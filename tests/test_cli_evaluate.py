@@ -271,6 +271,28 @@ class TestLeakGate:
         train = f"--train={tmp_path / 'train.npz'}"
         assert "Test_03" in fails(capsys, *flags, train, f"--out={tmp_path / 'out'}")
 
+    def test_another_model_may_be_the_witness(self, capsys, data, flags, model, tmp_path):
+        other = facezoo.FaceModel.from_preset(model)
+        weight = other.embedding.trainable_weights[0]
+        weight.assign(-2.0 * weight + 0.1)
+        other.save_preset(tmp_path / "other")
+        shutil.copytree(data / "images" / "Choose_01", tmp_path / "train" / "Choose_01")
+        shutil.copytree(data / "images" / "Choose_02", tmp_path / "train" / "Choose_02")
+        reports = []
+        for witness in ([], [f"--witness={tmp_path / 'other'}"]):
+            arguments = [f"--train={tmp_path / 'train'}", "--allow_overlap", *witness]
+            out = tmp_path / f"out{len(reports)}"
+            assert main([*flags, *arguments, f"--out={out}", "--baselines="]) == 0
+            reports.append(read(out))
+        one, another = (report["overlap"]["embedding_witness"] for report in reports)
+        assert one.startswith(model_fingerprint(facezoo.FaceModel.from_preset(model)))
+        assert another.startswith(model_fingerprint(other))
+        assert reports[0]["systems"] == reports[1]["systems"]
+
+    def test_a_witness_needs_somebody_to_look_for(self, capsys, flags, tmp_path):
+        arguments = [f"--witness={tmp_path}", f"--out={tmp_path / 'out'}"]
+        assert "--witness needs --train" in fails(capsys, *flags, *arguments)
+
     def test_baselines_have_no_training_set(self, capsys, flags, tmp_path):
         arguments = ["--model=", f"--train={tmp_path}", f"--out={tmp_path / 'out'}"]
         assert "--train needs --model" in fails(capsys, *flags, *arguments)

@@ -123,7 +123,7 @@ def test_manifests_take_the_place_of_pictures(sets, models, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "b").iterdir()) == WRITTEN[:3]
     code, _, err = overlap(capsys, tmp_path / "b", *files, f"--model={models[1]}")
     assert code == ERROR
-    assert "must hold embeddings of the model that --model names" in err
+    assert "must hold embeddings of the model that compares faces" in err
 
 
 def test_files_that_cannot_be_read_are_named(sets, tmp_path, capsys):

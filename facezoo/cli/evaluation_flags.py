@@ -96,6 +96,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "train_crop", 1.0, "The same as --crop, of pictures in --train.", flag_values=flag_values
     )
+    flags.DEFINE_string(
+        "witness",
+        None,
+        "The model that compares faces with those of --train; without it the one that is scored, "
+        "which is a poor witness if it is weak, or was taught to tell these people apart.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_boolean(
         "allow_overlap",
         False,
@@ -126,6 +133,8 @@ def check_flags(options: flags.FlagValues) -> None:
         raise app.UsageError("Nothing to score: give --model or --baselines.")
     if options["train"].value and not options["model"].value:
         raise app.UsageError("--train needs --model: baselines were not trained.")
+    if options["witness"].value and not options["train"].value:
+        raise app.UsageError("--witness needs --train: the people to compare with.")
     if options["store"].value and not (options["model"].value and options["choose_on"].value):
         raise app.UsageError(
             "--store needs --model and --choose_on: thresholds are chosen on other people than "

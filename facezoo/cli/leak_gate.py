@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import flags
 
+from facezoo.cli import model_loading
 from facezoo.cli.model_loading import LoadedModel
 from facezoo.cli.people import make_witness, read_people
 from facezoo.data.people_manifest import Picture, manifest_of
@@ -20,13 +21,14 @@ _UNKNOWN = "not looked for: --train was not given"
 def look(
     model: LoadedModel | None, name: str, pictures: Sequence[Picture], options: flags.FlagValues
 ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """Compares the people of a benchmark with those of `--train`, the model being the witness.
+    """Compares the people of a benchmark with those of `--train`.
 
     Args:
         model: What is scored; None for baselines alone, which have seen nobody.
         name: Of the benchmark.
         pictures: Of its people.
-        options: `--train`, `--train_crop`, `--crop` and `--allow_overlap`.
+        options: `--train`, `--train_crop`, `--crop`, `--witness` (the model itself, if there is
+            none) and `--allow_overlap`.
 
     Returns:
         The table for the report, and its stamp: None if nobody was found.
@@ -38,6 +40,8 @@ def look(
     sources = options["train"].value
     if model is None or not sources:
         return {"people_in_training": _NO_MODEL if model is None else _UNKNOWN}, None
+    if options["witness"].value:
+        model = model_loading.load(options["witness"].value)
     # Sets are cut to different proportions: stretched faces would not fit each other.
     train_view = TestTime(options["train_crop"].value, fit=CUT)
     train = [read_people(source, model, train_view) for source in sources]

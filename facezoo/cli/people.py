@@ -31,8 +31,9 @@ def read_people(source: str, model: LoadedModel | None, view: TestTime) -> Peopl
     # A manifest without embeddings can still be compared by name and by picture.
     if model and people.witness not in (None, witness_fingerprint(model)):
         raise ValueError(
-            f"{source} must hold embeddings of the model that --model names. Received: those of "
-            f"{people.witness}. Give the pictures, or a manifest without embeddings."
+            f"{source} must hold embeddings of the model that compares faces. Received: those of "
+            f"{people.witness}, expected those of {witness_fingerprint(model)}. Give the pictures, "
+            "a manifest without embeddings, or the model that made these."
         )
     return people
 
