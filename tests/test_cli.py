@@ -187,13 +187,21 @@ class TestVerify:
         assert main(["verify", *pictures, f"--model={folder}"]) == SAME
         out = capsys.readouterr().out
         assert "threshold  3.5  (operating point 'accuracy', chosen on 450 genuine and 4500" in out
-        assert re.search(r"verdict    same person  \(same person with probability \S+, if", out)
+        assert re.search(r"verdict    same person  \(same: (above )?[\d.]+%, if half", out)
 
     def test_different(self, capsys, folder, pictures):
         assert main(["verify", *pictures, f"--model={folder}", "--far=0.01"]) == DIFFERENT
         out = capsys.readouterr().out
         assert "operating point 'far_1e-2'" in out
         assert "verdict    different people" in out
+
+    def test_no_probability_is_called_certain(self, capsys, model, tmp_path, pictures):
+        for intercept, words in ((50.0, "same: above 99.9%"), (-50.0, "same: below 0.1%")):
+            table = threshold_table(model)
+            table["calibration"]["intercept"] = intercept
+            model.save_preset(tmp_path, thresholds=table)
+            main(["verify", *pictures, f"--model={tmp_path}"])
+            assert words in capsys.readouterr().out
 
     def test_json_tells_all(self, capsys, model, folder, pictures):
         code, report = verify_json(capsys, *pictures, f"--model={folder}")

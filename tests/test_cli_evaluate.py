@@ -232,6 +232,9 @@ def test_a_saved_model_holds_thresholds_too(data, flags, model, tmp_path):
     flags += [f"--choose_on={data / 'Choose.csv'}", "--baselines=", "--store"]
     path = tmp_path / "served"
     assert main([*flags, f"--model={path}", f"--out={tmp_path / 'out'}"]) == 0
+    assert read(tmp_path / "out")["title"] == "served on Test"
+    assert main([*flags, f"--model={served}", f"--out={tmp_path / 'out'}"]) == 0
+    assert read(tmp_path / "out")["title"] == "served/3 on Test"
     picture = str(data / "images" / "Test_00" / "Test_00_0001.png")
     assert main(["verify", picture, picture, f"--model={path}"]) == 0
 

@@ -28,7 +28,7 @@ def load_systems(options: flags.FlagValues) -> tuple[LoadedModel | None, dict[st
     if path := options["model"].value:
         model = model_loading.load(path)
         systems[MODEL] = System(
-            Path(path).resolve().name.removesuffix(".keras"),
+            _name(Path(path).resolve()),
             lambda views: model.embed(views)[shapes.EMBEDDING],
             path,
             model.fingerprint,
@@ -36,3 +36,9 @@ def load_systems(options: flags.FlagValues) -> tuple[LoadedModel | None, dict[st
             model.input_size,
         )
     return model, systems | {key: baseline_system(key) for key in options["baselines"].value}
+
+
+def _name(path: Path) -> str:
+    """What a report calls a model: its file or folder, and of a numbered version its parent too."""
+    name = path.name.removesuffix(".keras")
+    return f"{path.parent.name}/{name}" if name.isdecimal() else name

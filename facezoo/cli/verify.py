@@ -21,6 +21,7 @@ The pictures must be cropped to the face as those that the model was trained on.
 Exit codes, for scripts: 0 same, 1 different, 2 error, 3 no verdict, because no measured threshold
 is stored with the model."""
 SAME, DIFFERENT, NO_VERDICT = 0, 1, 3
+_SURE = 0.999
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -92,5 +93,16 @@ def _words(report: Mapping[str, Any]) -> str:
         source = f"operating point {point!r}, chosen on {source}"
     verdict = "same person" if report["same"] else "different people"
     if report["probability"] is not None:
-        verdict += f"  (same person with probability {report['probability']:.2g}, if one in two is)"
+        verdict += (
+            f"  (same: {_percent(report['probability'])}, if half of all pairs asked about are)"
+        )
     return f"{distance}\nthreshold  {threshold['value']:.5g}  ({source})\nverdict    {verdict}"
+
+
+def _percent(probability: float) -> str:
+    # Nothing that a curve was fitted to is certain.
+    if probability > _SURE:
+        return f"above {_SURE:.1%}"
+    if probability < 1.0 - _SURE:
+        return f"below {1.0 - _SURE:.1%}"
+    return f"{probability:.1%}"
