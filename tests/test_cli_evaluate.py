@@ -344,3 +344,17 @@ class TestErrors:
     def test_impossible_questions(self, capsys, flags, tmp_path, more, words):
         assert words in fails(capsys, *flags, *more, f"--out={tmp_path / 'out'}")
         assert not (tmp_path / "out").exists()
+
+
+def test_folds_have_a_standard_error(capsys, data, flags, tmp_path):
+    header, *rows = (data / "Test.csv").read_text().splitlines()
+    genuine = [row for row in rows if ",1," in row]
+    impostor = [row for row in rows if ",0," in row]
+    lines = [f"{header},fold", *(f"{row},{i % 3}" for i, row in enumerate(genuine + impostor))]
+    (tmp_path / "folds.csv").write_text("\n".join(lines) + "\n")
+    folds = [f"--pairs={tmp_path / 'folds.csv'}", f"--out={tmp_path / 'out'}", "--baselines="]
+    assert main([*flags, *folds]) == 0
+    system = read(tmp_path / "out")["systems"]["model"]
+    assert len(system["accuracy_fold_thresholds"]) == 3
+    error = system["accuracy_standard_error"]
+    assert f"± {error:.4f} over folds" in capsys.readouterr().out

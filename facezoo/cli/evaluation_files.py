@@ -66,6 +66,8 @@ def pair_rows(report: Mapping[str, Any]) -> Rows:
 
 def _cells(system: Mapping[str, Any]) -> Sequence[str]:
     accuracy = "-" if system["accuracy"] is None else _with_interval(system, "accuracy")
+    if (error := system["accuracy_standard_error"]) is not None:
+        accuracy += f" \N{PLUS-MINUS SIGN} {error:.4f} over folds"
     vals = [
         f"{_with_interval(point, 'val')} at {point['target']:g}"
         for point in system["val_at_far"]
