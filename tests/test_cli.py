@@ -242,20 +242,13 @@ class TestVerify:
         assert "same" not in out
         assert main([*arguments, "--threshold=4"]) == SAME
 
-    def test_thresholds_of_another_preprocessing_are_refused(
-        self, capsys, model, tmp_path, pictures
-    ):
-        table = threshold_table(model) | {"preprocessing": "0123456789abcdef"}
-        model.save_preset(tmp_path, thresholds=table)
+    @pytest.mark.parametrize("what", ["preprocessing", "distance"])
+    def test_thresholds_of_another_kind_are_refused(self, capsys, model, tmp_path, pictures, what):
+        model.save_preset(tmp_path, thresholds=threshold_table(model) | {what: "0123456789abcdef"})
         message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
-        assert "measured with another preprocessing" in message
+        assert f"measured with another {what} than this one" in message
         assert "Received: 0123456789abcdef" in message
         assert main(["verify", *pictures, f"--model={tmp_path}", "--threshold=4"]) == SAME
-
-    def test_thresholds_of_another_distance_are_refused(self, capsys, model, tmp_path, pictures):
-        model.save_preset(tmp_path, thresholds=threshold_table(model) | {"distance": "cosine"})
-        message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
-        assert "another distance than this one. Expected: squared_l2" in message
 
     def test_thresholds_of_other_weights_are_refused(self, capsys, model, tmp_path, pictures):
         table = threshold_table(model)
@@ -267,15 +260,6 @@ class TestVerify:
         message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
         assert f"another model than this one. Expected: {model_fingerprint(other)}" in message
         assert f"Received: {table['model']}" in message
-
-    def test_thresholds_of_before_they_were_bound_to_weights(
-        self, capsys, model, tmp_path, pictures
-    ):
-        table = threshold_table(model)
-        del table["format"], table["model"]
-        model.save_preset(tmp_path, thresholds=table)
-        message = fails(capsys, "verify", *pictures, f"--model={tmp_path}")
-        assert "in format 1. Expected: format 2" in message and "measure again" in message
 
     def test_a_far_that_was_not_measured(self, capsys, folder, pictures):
         message = fails(capsys, "verify", *pictures, f"--model={folder}", "--far=1e-6")

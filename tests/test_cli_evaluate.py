@@ -1,5 +1,6 @@
 """`python -m facezoo evaluate`: a small benchmark from the list of pairs to the report."""
 
+import itertools
 import json
 import shutil
 
@@ -292,9 +293,25 @@ class TestLeakGate:
         assert another.startswith(model_fingerprint(other))
         assert reports[0]["systems"] == reports[1]["systems"]
 
-    def test_a_witness_needs_somebody_to_look_for(self, capsys, flags, tmp_path):
-        arguments = [f"--witness={tmp_path}", f"--out={tmp_path / 'out'}"]
-        assert "--witness needs --train" in fails(capsys, *flags, *arguments)
+    def test_look_alikes_who_were_looked_at_pass(self, capsys, data, flags, model, tmp_path):
+        train = tmp_path / "train"
+        for name in ("Choose_01", "Choose_02"):
+            shutil.copytree(data / "images" / name, train / name)
+        couples = itertools.product(("Choose_01", "Choose_02"), range(_NUM_PEOPLE))
+        lines = [f"{train},{one},Test_{other:02}" for one, other in couples]
+        header = "train_set,train_person,test_person"
+        (tmp_path / "different.csv").write_text("\n".join([header, *lines]))
+        different = f"--different={tmp_path / 'different.csv'}"
+        out = tmp_path / "out"
+        assert "in the training set" in fails(capsys, *flags, f"--train={train}", f"--out={out}")
+        assert main([*flags, f"--train={train}", different, f"--out={out}", "--baselines="]) == 0
+        assert read(out)["contaminated"] is None
+        assert read(out)["overlap"]["num_couples_found_to_be_two_people"] >= 1
+
+    @pytest.mark.parametrize("flag", ["witness", "different"])
+    def test_these_need_somebody_to_look_for(self, capsys, flags, tmp_path, flag):
+        arguments = [f"--{flag}={tmp_path}", f"--out={tmp_path / 'out'}"]
+        assert f"--{flag} needs --train" in fails(capsys, *flags, *arguments)
 
     def test_baselines_have_no_training_set(self, capsys, flags, tmp_path):
         arguments = ["--model=", f"--train={tmp_path}", f"--out={tmp_path / 'out'}"]

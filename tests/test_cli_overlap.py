@@ -85,6 +85,47 @@ def test_people_found_by_name_and_picture_are_written(sets, tmp_path, capsys):
     assert page.count("data:image/jpeg") == 5
 
 
+def test_couples_found_to_be_two_people_are_left_out(sets, tmp_path, capsys):
+    arguments = [f"--train={sets['leaky']}", f"--test={sets['test']}"]
+    overlap(capsys, tmp_path / "first", *arguments)
+    header, *lines = (tmp_path / "first" / "overlap.csv").read_text("utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("name,"))
+    different = tmp_path / "different.csv"
+    different.write_text(f"{header}\n{line}\n", encoding="utf-8")
+    reviewed = [*arguments, f"--different={different}"]
+    code, report, _ = overlap(capsys, tmp_path / "second", *reviewed)
+    assert (code, report["people"]) == (FOUND, ["00002"])
+    assert report["num_couples_found_to_be_two_people"] == 1
+    different.write_text("\n".join([header, *lines]), encoding="utf-8")
+    assert main(["overlap", *reviewed, f"--out={tmp_path / 'third'}"]) == NONE_FOUND
+    assert "found to be two people      2 couples, left out" in capsys.readouterr().out
+
+
+def test_nobody_is_two_people_in_one_picture(sets, tmp_path, capsys):
+    arguments = [f"--train={sets['test']}", f"--test={sets['test']}"]
+    overlap(capsys, tmp_path / "first", *arguments)
+    reviewed = [*arguments, f"--different={tmp_path / 'first' / 'overlap.csv'}"]
+    code, report, _ = overlap(capsys, tmp_path / "second", *reviewed)
+    assert code == FOUND
+    assert {one["kind"] for one in report["evidence"]} == {"exact"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("test_person\nA\n", "Missing: train_set, train_person"),
+        ("", "Missing: train_set, train_person, test_person"),
+        ("train_set,train_person,test_person\ns,,t\n", "line 2: expected train_set"),
+    ],
+)
+def test_a_list_of_couples_that_does_not_fit(sets, tmp_path, capsys, content, words):
+    (tmp_path / "different.csv").write_text(content)
+    arguments = [f"--train={sets['clean']}", f"--test={sets['test']}", f"--out={tmp_path / 'out'}"]
+    assert main(["overlap", *arguments, f"--different={tmp_path / 'different.csv'}"]) == ERROR
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_faces_need_a_model_and_a_crop_is_kept(sets, models, tmp_path, capsys):
     arguments = [f"--test={sets['test']}", f"--train={sets['test']}", f"--model={models[0]}"]
     code, report, _ = overlap(capsys, tmp_path / "a", *arguments)

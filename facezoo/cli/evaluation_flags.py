@@ -4,7 +4,7 @@ from absl import app, flags
 
 from facezoo import protocols
 from facezoo.cli import holdout, model_loading
-from facezoo.cli.people import SETS
+from facezoo.cli.people import DIFFERENT, SETS
 from facezoo.evaluation.baselines import BASELINES
 from facezoo.evaluation.test_time import FITS, FLIPS, NO_FLIP, STRETCH, TestTime
 from facezoo.evaluation.verification_report import ReportOptions
@@ -103,6 +103,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "which is a poor witness if it is weak, or was taught to tell these people apart.",
         flag_values=flag_values,
     )
+    flags.DEFINE_string("different", None, DIFFERENT, flag_values=flag_values)
     flags.DEFINE_boolean(
         "allow_overlap",
         False,
@@ -133,8 +134,9 @@ def check_flags(options: flags.FlagValues) -> None:
         raise app.UsageError("Nothing to score: give --model or --baselines.")
     if options["train"].value and not options["model"].value:
         raise app.UsageError("--train needs --model: baselines were not trained.")
-    if options["witness"].value and not options["train"].value:
-        raise app.UsageError("--witness needs --train: the people to compare with.")
+    for name in ("witness", "different"):
+        if options[name].value and not options["train"].value:
+            raise app.UsageError(f"--{name} needs --train: the people to compare with.")
     if options["store"].value and not (options["model"].value and options["choose_on"].value):
         raise app.UsageError(
             "--store needs --model and --choose_on: thresholds are chosen on other people than "

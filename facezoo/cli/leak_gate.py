@@ -12,6 +12,7 @@ from facezoo.cli.people import make_witness, read_people
 from facezoo.data.people_manifest import Picture, manifest_of
 from facezoo.evaluation.benchmark import Benchmark
 from facezoo.evaluation.overlap import check_overlap, find_overlap, overlap_table
+from facezoo.evaluation.reviews import read_reviews, without_reviewed
 from facezoo.evaluation.test_time import CUT, TestTime
 
 _NO_MODEL = "none: nothing was trained"
@@ -28,7 +29,7 @@ def look(
         name: Of the benchmark.
         pictures: Of its people.
         options: `--train`, `--train_crop`, `--crop`, `--witness` (the model itself, if there is
-            none) and `--allow_overlap`.
+            none), `--different` and `--allow_overlap`.
 
     Returns:
         The table for the report, and its stamp: None if nobody was found.
@@ -40,6 +41,8 @@ def look(
     sources = options["train"].value
     if model is None or not sources:
         return {"people_in_training": _NO_MODEL if model is None else _UNKNOWN}, None
+    reviews = options["different"].value
+    reviewed = read_reviews(reviews) if reviews else frozenset()
     if options["witness"].value:
         model = model_loading.load(options["witness"].value)
     # Sets are cut to different proportions: stretched faces would not fit each other.
@@ -47,6 +50,7 @@ def look(
     train = [read_people(source, model, train_view) for source in sources]
     witness = make_witness(model, TestTime(options["crop"].value, fit=CUT))
     overlap = find_overlap(train, manifest_of(name, pictures, witness))
+    overlap = without_reviewed(overlap, reviewed)
     stamp = check_overlap(overlap, options["allow_overlap"].value)
     return overlap_table(overlap), stamp
 

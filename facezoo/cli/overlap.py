@@ -14,7 +14,7 @@ from absl import app, flags
 
 from facezoo import thresholds
 from facezoo.cli import model_loading
-from facezoo.cli.people import SETS, read_people
+from facezoo.cli.people import DIFFERENT, SETS, read_people
 from facezoo.data.manifest_file import SUFFIX, save_manifest
 from facezoo.data.people_manifest import PeopleManifest
 from facezoo.data.references import ImageRef, SourceError
@@ -22,6 +22,7 @@ from facezoo.data.sources import list_input
 from facezoo.evaluation.contact_sheet import write_contact_sheet
 from facezoo.evaluation.evidence import EXACT, KINDS, NEAR, Evidence
 from facezoo.evaluation.overlap import Overlap, find_overlap, overlap_table
+from facezoo.evaluation.reviews import read_reviews, without_reviewed
 from facezoo.evaluation.test_time import CUT, TestTime
 
 USAGE = "overlap --train=DIR [--train=DIR ..] --test=DIR [--model=WITNESS] [--out=DIR] [--json]"
@@ -38,7 +39,8 @@ names of one person: then take another. Without --model faces are not compared.
 Writes into --out: overlap.csv (one line for each piece of evidence), overlap.json, and
 contact_sheet.html, on which to look at the couples; and of each set a manifest, test.npz,
 train-1.npz .., which --train and --test take in place of the pictures. Manifests hold names and
-embeddings: personal data, as the pictures are.
+embeddings: personal data, as the pictures are. Couples that turn out to be two people are left out
+the next time, here and in `evaluate`, if --different has their lines of overlap.csv.
 
 Exit codes, for scripts: 0 nobody found, 1 somebody found, 2 error."""
 NONE_FOUND, FOUND = 0, 1
@@ -72,6 +74,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "a limit for each person, found from the test set.",
         flag_values=flag_values,
     )
+    flags.DEFINE_string("different", None, DIFFERENT, flag_values=flag_values)
     flags.DEFINE_string("out", "overlap", "Folder for what is written.", flag_values=flag_values)
 
 
@@ -88,6 +91,8 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
     views = {side: TestTime(options[f"{side}_crop"].value, fit=CUT) for side in ("train", "test")}
     if (threshold := options["threshold"].value) is not None:
         thresholds.given(threshold)
+    reviews = options["different"].value
+    reviewed = read_reviews(reviews) if reviews else frozenset()
     out, path = Path(options["out"].value), options["model"].value
     model = model_loading.load(path) if path else None
     out.mkdir(parents=True, exist_ok=True)
@@ -98,7 +103,7 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
         if not source.endswith(SUFFIX):
             save_manifest(sets[name], out / f"{name}{SUFFIX}")
     test, *train = sets.values()
-    overlap = find_overlap(train, test, threshold)
+    overlap = without_reviewed(find_overlap(train, test, threshold), reviewed)
     report = _report(overlap, [test, *train])
     _write_csv(out / "overlap.csv", overlap)
     text = json.dumps(report, indent=2, ensure_ascii=False)
@@ -178,6 +183,8 @@ def _words(overlap: Overlap, out: Path) -> str:
         if not compared or not against:
             found = "not compared"
         lines.append(f"{_WORDS[kind]:<28}{found} (against {against:,})")
+    if overlap.num_reviewed:
+        lines.append(f"found to be two people      {overlap.num_reviewed:,} couples, left out")
     lines.append(f"in the training, it seems   {len(overlap.people):,} people of the test")
     lines.append(f"To look at them: {out / 'contact_sheet.html'}; all evidence: overlap.csv")
     return "\n".join(lines)

@@ -10,6 +10,10 @@ from facezoo.data.manifest_file import SUFFIX, load_manifest
 from facezoo.data.people_manifest import PeopleManifest, Witness, build_manifest
 from facezoo.evaluation.test_time import TestTime
 
+DIFFERENT = (
+    "A CSV of couples that were looked at and are two people: lines of an overlap.csv, with its "
+    "first."
+)
 SETS = f"a folder with one folder per person, a CSV (path, identity), or a manifest ({SUFFIX})"
 
 

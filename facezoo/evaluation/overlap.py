@@ -44,6 +44,7 @@ class Overlap:
             were embedded by the same model.
         rule: When faces are taken for one person's, in words; None if faces were not compared.
         witness: Fingerprint of the model that embedded the faces; None likewise.
+        num_reviewed: Couples that evidence spoke against, and who were found to be two people.
     """
 
     evidence: tuple[Evidence, ...]
@@ -54,6 +55,7 @@ class Overlap:
     num_compared: Mapping[str, tuple[int, int]]
     rule: str | None = None
     witness: str | None = None
+    num_reviewed: int = 0
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -193,6 +195,7 @@ def overlap_table(overlap: Overlap) -> dict[str, Any]:
         **{f"num_images_by_{kind}": overlap.images_by(kind) for kind in (EXACT, NEAR)},
         "embedding_rule": overlap.rule,
         "embedding_witness": overlap.witness,
+        "num_couples_found_to_be_two_people": overlap.num_reviewed,
         "num_people_in_training": len(overlap.people),
     }
 
@@ -225,6 +228,7 @@ def check_overlap(overlap: Overlap, allow: bool = False) -> dict[str, Any] | Non
     more = len(people) - _NAMED_IN_ERRORS
     raise ValueError(
         f"{reason}: {named}{f', and {more} more' if more > 0 else ''}. A score on them says little "
-        "about strangers. Look at them with `python -m facezoo overlap`, test on other people, "
-        "leave these out of the training, or give --allow_overlap to have the report stamped."
+        "about strangers. Look at them with `python -m facezoo overlap`, and give those who are "
+        "two people with --different; test on other people, leave these out of the training, or "
+        "give --allow_overlap to have the report stamped."
     )
