@@ -155,11 +155,11 @@ def test_parts_that_the_report_lacks_vanish_and_others_stand_in_order(tmp_path, 
 
 def test_contamination_is_said_first_and_only_where_there_is_any(tmp_path, scored, page):
     assert not [tag for tag, attributes in page.tags if attributes.get("role") == "alert"]
-    found = read(tmp_path, scored, contaminated={"num_people": 1234, "reason": "Same names."})
+    found = read(tmp_path, scored, contaminated={"num_people": 1234, "reason": "Same names"})
     tags = [tag for tag, _ in found.tags]
     (place,) = [n for n, (_, a) in enumerate(found.tags) if a.get("role") == "alert"]
     assert tags[place - 1] == "h1"
-    assert "Contaminated. 1,234 people" in found.text and "Same names." in found.text
+    assert "Contaminated. Same names. These numbers promise more" in found.text
 
 
 def test_strangers_text_stays_text(tmp_path, scored):
