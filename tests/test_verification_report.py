@@ -1,5 +1,7 @@
 """The numbers of one system: their rules, their intervals, slices, robustness; views and order."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,15 @@ def test_a_slice_of_one_kind_has_no_auc(pairs):
     one, other = report_system(pairs, slices=slices, options=_OPTIONS)["slices"]
     assert one["auc"] is other["auc"] is None
     assert (one["num_impostor"], other["num_genuine"]) == (0, 0)
+
+
+def test_a_perfect_system_can_be_written_as_json():
+    same = np.array([True, True, False, False])
+    person = np.array([[0, 0], [1, 1], [0, 1], [1, 2]])
+    pairs = ScoredPairs(np.where(same, 0.0, 2.0).astype(np.float32), same, person)
+    found = report_system(pairs, options=_OPTIONS)
+    assert (found["auc"], found["fisher_ratio"]) == (1.0, None)
+    json.dumps(found, allow_nan=False)
 
 
 def test_two_people_have_no_interval():

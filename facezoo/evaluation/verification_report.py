@@ -68,10 +68,10 @@ def report_system(
         options: Which FARs, and how the intervals are made.
 
     Returns:
-        Plain data for JSON: `auc`, `eer`, `fisher_ratio`, `accuracy` with `accuracy_rule`,
-        `accuracy_standard_error` (over folds) and `accuracy_threshold` (None where folds have one
-        each: `accuracy_fold_thresholds`), `val_at_far` and `slices`; intervals by resampling
-        people end in `_interval`.
+        Plain data for JSON: `auc`, `eer`, `fisher_ratio` (None if infinite), `accuracy` with
+        `accuracy_rule`, `accuracy_standard_error` (over folds) and `accuracy_threshold` (None
+        where folds have one each: `accuracy_fold_thresholds`), `val_at_far` and `slices`;
+        intervals by resampling people end in `_interval`.
 
     Raises:
         ValueError: A kind of pair is missing, a distance is not finite, or a fold lacks a kind.
@@ -83,13 +83,15 @@ def report_system(
         for target in options.far_targets
         if options.allow_few or metrics.supports_far(target, len(impostor))
     ]
+    fisher = metrics.fisher_ratio(genuine, impostor)
     resampled = resample(pairs, targets, threshold, options.num_resamples, options.confidence)
     return {
         "auc": metrics.auc(genuine, impostor),
         "auc_interval": resampled["auc_interval"],
         "eer": metrics.eer(genuine, impostor)[0],
         "eer_interval": resampled["eer_interval"],
-        "fisher_ratio": metrics.fisher_ratio(genuine, impostor),
+        # Infinite where neither kind spreads, which JSON cannot say.
+        "fisher_ratio": fisher if np.isfinite(fisher) else None,
         **accuracy,
         "accuracy_interval": resampled.get("accuracy_interval"),
         "val_at_far": [
