@@ -220,6 +220,19 @@ def test_store_puts_the_thresholds_into_the_preset(capsys, data, flags, model, t
     # Thresholds of a crop are not thresholds of the whole picture.
     assert main([*flags, *choose, f"--out={tmp_path / 'out'}", "--crop=0.5"]) == 0
     assert "another preprocessing" in fails(capsys, "verify", picture, picture, f"--model={mine}")
+    assert main(["verify", picture, picture, f"--model={mine}", "--crop=0.5"]) == 0
+
+
+def test_verify_embeds_as_evaluate_does(capsys, data, model, flags, tmp_path):
+    views = ["--crop=0.5", "--flip=concat", "--scales=1,1.5"]
+    assert main([*flags, *views, f"--out={tmp_path}", "--baselines=", "--num_resamples=2"]) == 0
+    benchmark_page = (tmp_path / "report.html").read_text()
+    pair = [str(data / "images" / name) for name in ("Test_00/Test_00_0001.png",) * 2]
+    pair[1] = pair[1].replace("0001", "0002")
+    capsys.readouterr()
+    main(["verify", *pair, f"--model={model}", *views, "--json"])
+    distance = json.loads(capsys.readouterr().out)["distance"]
+    assert f"{distance:.4f}" in benchmark_page
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facezoo.evaluation.test_time import TestTime, center
+from facezoo.data.test_time import TestTime, center
 
 _PICTURE = np.arange(10 * 8 * 3, dtype=np.uint8).reshape(10, 8, 3)
 

@@ -7,6 +7,7 @@ import pytest
 
 from facezoo import metrics
 from facezoo.data.images import encode_png
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.benchmark import Benchmark, check_disjoint
 from facezoo.evaluation.intervals import resample
 from facezoo.evaluation.perturbations import Sweep
@@ -14,7 +15,6 @@ from facezoo.evaluation.picture_slices import picture_slices
 from facezoo.evaluation.robustness import robustness_tables, truncate
 from facezoo.evaluation.scored_pairs import ScoredPairs
 from facezoo.evaluation.system import System, baseline_system, embed_pictures
-from facezoo.evaluation.test_time import TestTime
 from facezoo.evaluation.verification_report import ReportOptions, report_system
 from facezoo.protocols import Protocol
 

@@ -8,10 +8,11 @@ from absl import app, flags
 from facezoo import presets, protocols
 from facezoo.cli import evaluation_files, evaluation_flags, holdout, leak_gate, model_loading
 from facezoo.cli.evaluated_systems import load_systems
-from facezoo.cli.evaluation_flags import check_flags, define_flags, test_time
+from facezoo.cli.evaluation_flags import check_flags, define_flags
+from facezoo.cli.views import test_time
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.benchmark import Benchmark
 from facezoo.evaluation.evaluate import evaluate
-from facezoo.evaluation.test_time import TestTime
 
 USAGE = (
     "evaluate [--model=PATH] --protocol=KIND [--pairs=FILE] [--images=DIR] [--choose_on=FILE] "

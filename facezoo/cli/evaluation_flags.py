@@ -3,10 +3,9 @@
 from absl import app, flags
 
 from facezoo import protocols
-from facezoo.cli import holdout, model_loading
+from facezoo.cli import holdout, model_loading, views
 from facezoo.cli.people import DIFFERENT, SETS
 from facezoo.evaluation.baselines import BASELINES
-from facezoo.evaluation.test_time import FITS, FLIPS, NO_FLIP, STRETCH, TestTime
 from facezoo.evaluation.verification_report import ReportOptions
 from facezoo.protocols import MEAN_EMBEDDING, MEAN_SIMILARITY
 
@@ -14,6 +13,7 @@ from facezoo.protocols import MEAN_EMBEDDING, MEAN_SIMILARITY
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Adds them."""
     model_loading.define_flag(flag_values)
+    views.define_flags(flag_values)
     holdout.define_flags(flag_values)
     texts = {
         "protocol": "Kind of the list of pairs.",
@@ -26,18 +26,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     for name, text in texts.items():
         default = "evaluation" if name == "out" else None
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
-    flags.DEFINE_float(
-        "crop",
-        1.0,
-        "Share of the pictures' sides kept around the middle.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "flip", NO_FLIP, FLIPS, "What the mirrored picture adds.", flag_values=flag_values
-    )
-    flags.DEFINE_list(
-        "scales", ["1"], "Views of each picture, as factors of --crop.", flag_values=flag_values
-    )
     flags.DEFINE_list(
         "far", ["1e-1", "1e-2", "1e-3"], "FARs at which VAL is reported.", flag_values=flag_values
     )
@@ -78,13 +66,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer("batch_size", 64, "Views embedded at once.", flag_values=flag_values)
     flags.DEFINE_integer(
         "num_resamples", 1000, "Of people, for the intervals.", flag_values=flag_values
-    )
-    flags.DEFINE_enum(
-        "fit",
-        STRETCH,
-        FITS,
-        "How pictures get the proportions of the network's input.",
-        flag_values=flag_values,
     )
     flags.DEFINE_multi_string(
         "train",
@@ -144,16 +125,6 @@ def check_flags(options: flags.FlagValues) -> None:
         )
 
 
-def test_time(options: flags.FlagValues) -> TestTime:
-    """What is done to a picture.
-
-    Raises:
-        ValueError: A flag is out of range.
-    """
-    crop, flip, fit = (options[name].value for name in ("crop", "flip", "fit"))
-    return TestTime(crop, flip, _numbers(options, "scales"), fit)
-
-
 def report_options(options: flags.FlagValues) -> ReportOptions:
     """What is reported.
 
@@ -161,14 +132,4 @@ def report_options(options: flags.FlagValues) -> ReportOptions:
         ValueError: A flag is out of range.
     """
     few, num_resamples = options["allow_few"].value, options["num_resamples"].value
-    return ReportOptions(_numbers(options, "far"), few, num_resamples)
-
-
-def _numbers(options: flags.FlagValues, name: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(text) for text in options[name].value)
-    except ValueError:
-        raise app.UsageError(
-            f"--{name} must be numbers with commas between them. "
-            f"Received: {','.join(options[name].value)}."
-        ) from None
+    return ReportOptions(views.numbers(options, "far"), few, num_resamples)

@@ -11,11 +11,11 @@ from facezoo.cli import evaluation_files, leak_gate
 from facezoo.cli.evaluated_systems import load_systems
 from facezoo.data.people_manifest import Picture
 from facezoo.data.sources import list_input
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.holdout import IDENTITY, IMAGE
 from facezoo.evaluation.holdout_people import HoldoutPeople, holdout_people
 from facezoo.evaluation.holdout_report import KIND, HoldoutOptions, report_holdout
 from facezoo.evaluation.report import write_holdout_html, write_holdout_tensorboard
-from facezoo.evaluation.test_time import TestTime
 from facezoo.evaluation.verification_report import ReportOptions
 
 HELP = """The paper's own protocol, all pairs of each of several splits of people:

@@ -10,10 +10,10 @@ from facezoo.cli import model_loading
 from facezoo.cli.model_loading import LoadedModel
 from facezoo.cli.people import make_witness, read_people
 from facezoo.data.people_manifest import Picture, manifest_of
+from facezoo.data.test_time import CUT, TestTime
 from facezoo.evaluation.benchmark import Benchmark
 from facezoo.evaluation.overlap import check_overlap, find_overlap, overlap_table
 from facezoo.evaluation.reviews import read_reviews, without_reviewed
-from facezoo.evaluation.test_time import CUT, TestTime
 
 _NO_MODEL = "none: nothing was trained"
 _UNKNOWN = "not looked for: --train was not given"

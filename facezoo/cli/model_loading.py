@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from facezoo import presets
+from facezoo import presets, shapes
 from facezoo.data.decode import resize
 from facezoo.data.preprocessing import Preprocessing
+from facezoo.data.test_time import TestTime
 from facezoo.models import FaceModel, model_fingerprint
 from facezoo.serving import EXTRA_DIR, ServedModel
 from facezoo.thresholds import check_bound
@@ -46,16 +47,31 @@ class LoadedModel:
         """(height, width) of the network's input; None if it is not known."""
         return self.preprocessing and (self.preprocessing.height, self.preprocessing.width)
 
-    def bound_thresholds(self) -> Mapping[str, Any] | None:
+    def bound_thresholds(self, view: TestTime) -> Mapping[str, Any] | None:
         """Returns the table after a look at what it was measured with; None if there is none.
 
+        Args:
+            view: What is done to a picture beside the model's own preprocessing.
+
         Raises:
-            ValueError: The table belongs to other weights or to another preprocessing.
+            ValueError: The table belongs to other weights, or to something else done to pictures.
         """
         if self.thresholds is not None:
-            preprocessing = self.preprocessing and self.preprocessing.fingerprint()
-            check_bound(self.thresholds, self.fingerprint, preprocessing)
+            preprocessing = self.preprocessing
+            bound = None if preprocessing is None else view.binding(preprocessing.fingerprint())
+            check_bound(self.thresholds, self.fingerprint, bound)
         return self.thresholds
+
+    def embed_views(self, images: Sequence[np.ndarray], view: TestTime) -> np.ndarray:
+        """Embeds pictures by all their views, unit float32 [N, D].
+
+        Args:
+            images: uint8 [H, W, 3] each, of any size.
+            view: What is done to them.
+        """
+        shown = [one for image in images for one in view.views(image, self.input_size)]
+        embedding = self.embed(shown)[shapes.EMBEDDING]
+        return view.combine(embedding.reshape(len(images), -1, embedding.shape[-1]))
 
 
 def define_flag(flag_values: flags.FlagValues) -> None:

@@ -19,11 +19,11 @@ from facezoo.data.manifest_file import SUFFIX, save_manifest
 from facezoo.data.people_manifest import PeopleManifest
 from facezoo.data.references import ImageRef, SourceError
 from facezoo.data.sources import list_input
+from facezoo.data.test_time import CUT, TestTime
 from facezoo.evaluation.contact_sheet import write_contact_sheet
 from facezoo.evaluation.evidence import EXACT, KINDS, NEAR, Evidence
 from facezoo.evaluation.overlap import Overlap, find_overlap, overlap_table
 from facezoo.evaluation.reviews import read_reviews, without_reviewed
-from facezoo.evaluation.test_time import CUT, TestTime
 
 USAGE = "overlap --train=DIR [--train=DIR ..] --test=DIR [--model=WITNESS] [--out=DIR] [--json]"
 HELP = """Compares the people of a test set with those of training sets, by each of

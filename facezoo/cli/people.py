@@ -8,7 +8,7 @@ from facezoo import shapes
 from facezoo.cli.model_loading import LoadedModel
 from facezoo.data.manifest_file import SUFFIX, load_manifest
 from facezoo.data.people_manifest import PeopleManifest, Witness, build_manifest
-from facezoo.evaluation.test_time import TestTime
+from facezoo.data.test_time import TestTime
 
 DIFFERENT = (
     "A CSV of couples that were looked at and are two people: lines of an overlap.csv, with its "

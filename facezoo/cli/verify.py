@@ -9,14 +9,15 @@ import numpy as np
 from absl import app, flags
 
 from facezoo import shapes, thresholds
-from facezoo.cli import model_loading
+from facezoo.cli import model_loading, views
 from facezoo.cli.pictures import read_picture
 
 USAGE = "verify A.jpg B.jpg --model=PATH [--far=1e-2 | --threshold=T] [--json]"
 HELP = """Prints the squared L2 distance of the two embeddings (0 equal, 4 opposite), the threshold
 with its source, and the verdict: same if the distance is at most the threshold. If a calibration
 is stored with the model, also how probable that is, if of all pairs asked about half are genuine.
-The pictures must be cropped to the face as those that the model was trained on.
+The pictures must be cropped to the face as those that the model was trained on. Thresholds that
+were measured with --crop, --flip, --scales or --fit hold with the same ones only.
 
 Exit codes, for scripts: 0 same, 1 different, 2 error, 3 no verdict, because no measured threshold
 is stored with the model."""
@@ -25,8 +26,9 @@ _SURE = 0.999
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Adds `--model`, `--far` and `--threshold`."""
+    """Adds `--model`, `--far`, `--threshold`, and what is done to the pictures."""
     model_loading.define_flag(flag_values)
+    views.define_flags(flag_values)
     flags.DEFINE_float(
         "far",
         None,
@@ -54,14 +56,15 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
     far, value = options["far"].value, options["threshold"].value
     if far is not None and value is not None:
         raise app.UsageError("Give --far or --threshold, not both.")
+    view = views.test_time(options)
     pictures = [read_picture(path) for path in arguments]
     model = model_loading.load(options["model"].value)
     # Who gives a threshold need not care what is stored.
-    table = model.bound_thresholds() if value is None else None
+    table = model.bound_thresholds(view) if value is None else None
     threshold = None if value is None else thresholds.given(value, "given by --threshold")
     if table is not None:
         threshold = thresholds.stored(table, far)
-    one, other = model.embed(pictures)[shapes.EMBEDDING].astype(np.float64)
+    one, other = model.embed_views(pictures, view).astype(np.float64)
     # Rounded as the distances that the thresholds were chosen from.
     distance = float(np.float32(np.sum(np.square(one - other))))
     same = None if threshold is None else distance <= threshold.value

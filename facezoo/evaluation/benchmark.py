@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.scored_pairs import ScoredPairs, people_of
 from facezoo.evaluation.system import Picture, System, embed_pictures, read_pictures
 from facezoo.evaluation.templates import pair_distances
-from facezoo.evaluation.test_time import TestTime
 from facezoo.protocols import ImageSource, Protocol
 
 

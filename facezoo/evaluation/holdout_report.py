@@ -7,13 +7,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.benchmark import unchanged
 from facezoo.evaluation.evaluate import FORMAT, MODEL
 from facezoo.evaluation.holdout import IDENTITY, Halves, holdout_splits
 from facezoo.evaluation.holdout_people import HoldoutPeople
 from facezoo.evaluation.holdout_scores import Counted, score_splits, sort_splits
 from facezoo.evaluation.system import System, embed_pictures, read_pictures
-from facezoo.evaluation.test_time import TestTime
 from facezoo.metrics import DistanceHistogram, LabelledRows, PairMatrix
 
 KIND: Final = "holdout"

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import laplace
 
 from facezoo.data.pixels import resize_like_graph
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.system import Picture
-from facezoo.evaluation.test_time import TestTime
 from facezoo.protocols import Protocol
 
 # Measured on one size, so that sharpness means the same for large and small pictures.

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from facezoo.data.images import UnreadableImage, decode_rgb
 from facezoo.data.pixels import resize_like_graph
+from facezoo.data.test_time import TestTime
 from facezoo.evaluation.baselines import BASELINES
-from facezoo.evaluation.test_time import TestTime
 
 # No baseline looks at more.
 _BASELINE_SIDE = 64
