@@ -4,19 +4,17 @@ import itertools
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 import facezoo
 from facezoo import presets, thresholds
-from facezoo.backbones import MobileFaceNet
 from facezoo.cli.main import main
 from facezoo.data.manifest_file import save_manifest
 from facezoo.data.people_manifest import build_manifest
 from facezoo.models import model_fingerprint
 from facezoo.serving import export_saved_model
+from tests.coloured_people import draw_color, save_picture, save_tiny_preset
 
 _NUM_PEOPLE, _NUM_IMAGES = 12, 3
 
@@ -27,11 +25,9 @@ def _write_people(folder, prefix, seed):
     for number in range(_NUM_PEOPLE):
         name = f"{prefix}_{number:02}"
         (folder / name).mkdir(parents=True)
-        color = rng.uniform(40, 215, 3)
+        color = draw_color(rng)
         for image in range(1, _NUM_IMAGES + 1):
-            pixels = color + rng.normal(0, 12, (16, 16, 3)) + rng.normal(0, 10, 3)
-            picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-            picture.save(folder / name / f"{name}_{image:04}.png")
+            save_picture(folder / name / f"{name}_{image:04}.png", rng, color, spread=10)
 
 
 def _write_pairs(path, prefix):
@@ -58,11 +54,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("preset")
-    keras.utils.set_random_seed(1)
-    backbone = MobileFaceNet(**MobileFaceNet.TINY, name="tiny")
-    facezoo.create_model(backbone, embedding_dim=8).save_preset(folder)
-    return folder
+    return save_tiny_preset(tmp_path_factory.mktemp("preset"))
 
 
 @pytest.fixture(scope="module")

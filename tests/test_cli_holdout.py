@@ -4,14 +4,10 @@ import json
 import re
 import shutil
 
-import keras
 import numpy as np
 import pytest
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import facezoo
-from facezoo.backbones import MobileFaceNet
 from facezoo.cli.main import main
 from facezoo.data.images import decode_rgb
 from facezoo.evaluation import evaluate_holdout, holdout_splits
@@ -19,6 +15,7 @@ from facezoo.evaluation.holdout_scores import score_splits, sort_splits
 from facezoo.evaluation.report import write_holdout_html
 from facezoo.evaluation.system import baseline_system
 from facezoo.metrics import DistanceHistogram, PairMatrix
+from tests.coloured_people import draw_color, save_picture, save_tiny_preset
 
 # Whoever comes first has more pictures than the others.
 _NUM_IMAGES = (9, 8, *(5,) * 10)
@@ -31,21 +28,16 @@ def people(tmp_path_factory):
     rng = np.random.default_rng(0)
     for number, num_images in enumerate(_NUM_IMAGES):
         (folder / f"P_{number:02}").mkdir(parents=True)
-        color = rng.uniform(40, 215, 3)
+        color = draw_color(rng)
         for image in range(num_images):
-            pixels = color + rng.normal(0, 12, (16, 16, 3)) + rng.normal(0, 20, 3)
-            picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-            picture.save(folder / f"P_{number:02}" / f"{image}.png")
+            path = folder / f"P_{number:02}" / f"{image}.png"
+            save_picture(path, rng, color, spread=20)
     return folder
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("preset")
-    keras.utils.set_random_seed(1)
-    backbone = MobileFaceNet(**MobileFaceNet.TINY, name="tiny")
-    facezoo.create_model(backbone, embedding_dim=8).save_preset(folder)
-    return folder
+    return save_tiny_preset(tmp_path_factory.mktemp("preset"))
 
 
 @pytest.fixture(scope="module")

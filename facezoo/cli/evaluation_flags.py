@@ -9,63 +9,59 @@ from facezoo.evaluation.baselines import BASELINES
 from facezoo.evaluation.verification_report import ReportOptions
 from facezoo.protocols import MEAN_EMBEDDING, MEAN_SIMILARITY
 
+_TEXTS = {
+    "protocol": (None, "Kind of the list of pairs."),
+    "pairs": (None, "The list of pairs."),
+    "images": (
+        None,
+        "The folder that the names in the list are relative to; not for packs. In "
+        f"{holdout.KIND} {holdout.PEOPLE}.",
+    ),
+    "choose_on": (None, "A second list, of other people: thresholds are chosen on it."),
+    "out": ("evaluation", "Folder for the report; made if it is not there."),
+    "witness": (
+        None,
+        "The model that compares faces with those of --train; without it the one that is scored, "
+        "which is a poor witness if it is weak, or was taught to tell these people apart.",
+    ),
+    "different": (None, DIFFERENT),
+}
+_SWITCHES = {
+    "allow_few": "Report VAL also where fewer than ten false accepts would stand behind the FAR.",
+    "robustness": "Score spoiled pictures too: JPEG quality, size, blur, rotation, fewer numbers.",
+    "store": "Put the thresholds into the model's preset.json; needs --choose_on.",
+    "allow_overlap": "Score the model on people of its training too, and stamp the report.",
+}
+_COUNTS = {
+    "num_frames": (100, "Of a video in ytf; 0 for all."),
+    "batch_size": (64, "Views embedded at once."),
+    "num_resamples": (1000, "Of people, for the intervals."),
+}
+_LISTS = {
+    "far": (["1e-1", "1e-2", "1e-3"], "FARs at which VAL is reported."),
+    "baselines": (list(BASELINES), "Baselines beside the model; empty for none."),
+}
+
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Adds them."""
     model_loading.define_flag(flag_values)
     views.define_flags(flag_values)
     holdout.define_flags(flag_values)
-    texts = {
-        "protocol": "Kind of the list of pairs.",
-        "pairs": "The list of pairs.",
-        "images": "The folder that the names in the list are relative to; not for packs. In "
-        f"{holdout.KIND} {holdout.PEOPLE}.",
-        "choose_on": "A second list, of other people: thresholds are chosen on it.",
-        "out": "Folder for the report; made if it is not there.",
-    }
-    for name, text in texts.items():
-        default = "evaluation" if name == "out" else None
+    for name, (default, text) in _TEXTS.items():
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
-    flags.DEFINE_list(
-        "far", ["1e-1", "1e-2", "1e-3"], "FARs at which VAL is reported.", flag_values=flag_values
-    )
-    flags.DEFINE_boolean(
-        "allow_few",
-        False,
-        "Report VAL also where fewer than ten false accepts would stand behind the FAR.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_list(
-        "baselines",
-        list(BASELINES),
-        "Baselines beside the model; empty for none.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "num_frames", 100, "Of a video in ytf; 0 for all.", flag_values=flag_values
-    )
+    for name, text in _SWITCHES.items():
+        flags.DEFINE_boolean(name, False, text, flag_values=flag_values)
+    for name, (default, text) in _COUNTS.items():
+        flags.DEFINE_integer(name, default, text, flag_values=flag_values)
+    for name, (default, text) in _LISTS.items():
+        flags.DEFINE_list(name, default, text, flag_values=flag_values)
     flags.DEFINE_enum(
         "set_rule",
         MEAN_SIMILARITY,
         (MEAN_SIMILARITY, MEAN_EMBEDDING),
         "How the frames of two videos become one distance in ytf.",
         flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "robustness",
-        False,
-        "Score spoiled pictures too: JPEG quality, size, blur, rotation, fewer numbers.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "store",
-        False,
-        "Put the thresholds into the model's preset.json; needs --choose_on.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer("batch_size", 64, "Views embedded at once.", flag_values=flag_values)
-    flags.DEFINE_integer(
-        "num_resamples", 1000, "Of people, for the intervals.", flag_values=flag_values
     )
     flags.DEFINE_multi_string(
         "train",
@@ -76,20 +72,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     flags.DEFINE_float(
         "train_crop", 1.0, "The same as --crop, of pictures in --train.", flag_values=flag_values
-    )
-    flags.DEFINE_string(
-        "witness",
-        None,
-        "The model that compares faces with those of --train; without it the one that is scored, "
-        "which is a poor witness if it is weak, or was taught to tell these people apart.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string("different", None, DIFFERENT, flag_values=flag_values)
-    flags.DEFINE_boolean(
-        "allow_overlap",
-        False,
-        "Score the model on people of its training too, and stamp the report.",
-        flag_values=flag_values,
     )
 
 
