@@ -1,13 +1,14 @@
-"""How near people are to each other by the mean of their embeddings, in bounded memory."""
+"""How near people are to each other by the mean of their embeddings."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Distances held at once: 64 MiB of float32.
-_PER_BLOCK: Final = 2**24
+from facezoo.metrics import nearest
+
+# Squared L2 distance of unrelated directions: of somebody whose mean is zero to everybody.
+_UNRELATED: Final = 2.0
 
 
 def nearest_person(
@@ -16,39 +17,38 @@ def nearest_person(
     """Finds the person of a gallery who is nearest to each probe.
 
     Args:
-        probe: float32 [P, D], unit length.
-        gallery: float32 [G, D], unit length.
+        probe: float32 [P, D], unit length, or zeros.
+        gallery: float32 [G, D], likewise.
 
     Returns:
-        `(squared L2 distance float32 [P], row of the gallery int64 [P])`.
+        `(squared L2 distance float32 [P], row of the gallery int64 [P])`; zeros are near nobody.
     """
-    blocks = [(block.min(axis=1), block.argmin(axis=1)) for _, block in _blocks(probe, gallery)]
-    distance, index = zip(*blocks, strict=True)
-    return np.concatenate(distance), np.concatenate(index)
+    distance = np.full(len(probe), _UNRELATED, np.float32)
+    index = np.zeros(len(probe), np.int64)
+    rows, known = (np.flatnonzero(one.any(axis=1)) for one in (probe, gallery))
+    if rows.size and known.size:
+        found, place = nearest(probe[rows], gallery[known], k=1)
+        distance[rows], index[rows] = found[:, 0], known[place[:, 0]]
+    return distance, index
 
 
 def nearest_strangers(embedding: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Distances of each person to the nearest other people of the same set.
 
     Args:
-        embedding: float32 [P, D], unit length.
+        embedding: float32 [P, D], unit length, or zeros.
         count: How many others, less than P.
 
     Returns:
         Squared L2 distances, float32 [P, count], ascending.
     """
-    found = []
-    for rows, block in _blocks(embedding, embedding):
-        block[np.arange(len(block)), rows] = np.inf
-        found.append(np.sort(np.partition(block, count - 1, axis=1)[:, :count], axis=1))
-    return np.concatenate(found)
-
-
-def _blocks(
-    probe: NDArray[np.float32], gallery: NDArray[np.float32]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    step = max(1, _PER_BLOCK // len(gallery))
-    for start in range(0, len(probe), step):
-        rows = np.arange(start, min(start + step, len(probe)))
-        # 2 - 2 cos: somebody whose mean is zero is at 2 from everybody, which is near nobody.
-        yield rows, np.maximum(2.0 - 2.0 * (probe[rows] @ gallery.T), 0.0)
+    distance = np.full((len(embedding), count), _UNRELATED, np.float32)
+    known = np.flatnonzero(embedding.any(axis=1))
+    num_others = min(count, len(known) - 1)
+    if num_others > 0:
+        found, index = nearest(embedding[known], embedding[known], num_others + 1)
+        itself = index == np.arange(len(known))[:, None]
+        # Of many equal means, the first may have pushed a person out of their own answer.
+        itself[~itself.any(axis=1), -1] = True
+        distance[known, :num_others] = found[~itself].reshape(len(known), num_others)
+    return np.sort(distance, axis=1)
