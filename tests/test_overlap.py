@@ -249,7 +249,8 @@ class TestManifest:
 
         def embed(images):
             batches.append([image.shape for image in images])
-            return np.tile(face(0), (len(images), 1))
+            embedding = np.tile(face(0), (len(images), 1))
+            return {"embedding": embedding, "norm": np.arange(1.0, 1.0 + len(images))}
 
         manifest = build_manifest(str(tmp_path), Witness("w", embed), name="folder")
         assert (manifest.name, manifest.people) == ("folder", ("p0", "p1"))
@@ -258,6 +259,9 @@ class TestManifest:
         assert sorted(one.key for one in manifest.refusals) == ["p1/b.jpg", "p1/notes.txt"]
         assert batches == [[(96, 96, 3), (96, 96, 3)]]
         assert manifest.witness == "w"
+        assert manifest.norm.tolist() == [1.0, 2.0]
+        save_manifest(manifest, tmp_path / "m.npz")
+        assert load_manifest(tmp_path / "m.npz").norm.tolist() == [1.0, 2.0]
 
     def test_the_mean_embedding_has_unit_length_and_opposites_none(self):
         rows = [("a", textured(0)), ("b", textured(1)), ("a", textured(2)), ("b", textured(3))]

@@ -1,10 +1,9 @@
 """Reads the people of a set for the leak gate: pictures, or a manifest, and a model as witness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facezoo import shapes
 from facezoo.cli.model_loading import LoadedModel
 from facezoo.data.manifest_file import SUFFIX, load_manifest
 from facezoo.data.people_manifest import PeopleManifest, Witness, build_manifest
@@ -45,9 +44,8 @@ def read_people(source: str, model: LoadedModel | None, view: TestTime) -> Peopl
 def make_witness(model: LoadedModel, view: TestTime) -> Witness:
     """Makes a witness that embeds the first view of every picture."""
 
-    def embed(images: Sequence[np.ndarray]) -> np.ndarray:
-        seen = [view.views(image, model.input_size)[0] for image in images]
-        return model.embed(seen)[shapes.EMBEDDING]
+    def embed(images: Sequence[np.ndarray]) -> Mapping[str, np.ndarray]:
+        return model.embed([view.views(image, model.input_size)[0] for image in images])
 
     return Witness(witness_fingerprint(model), embed)
 

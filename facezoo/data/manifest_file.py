@@ -21,7 +21,7 @@ FORMAT: Final = 1
 SUFFIX: Final = ".npz"
 _HEADER: Final = "header"
 _TEXTS: Final = "texts"
-_EMBEDDINGS: Final = ("mean_embedding", "embedding")
+_EMBEDDINGS: Final = ("mean_embedding", "embedding", "norm")
 # NumPy tells of a damaged file in many ways.
 _DAMAGE = (
     *(ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError),

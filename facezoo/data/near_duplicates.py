@@ -89,6 +89,18 @@ class PictureHashes:
         )
         return cls(digest, coarse[:, 0], fine, np.array([one.hashed for one in hashes], bool))
 
+    @classmethod
+    def concatenate(cls, parts: Sequence["PictureHashes"]) -> "PictureHashes":
+        """Lays the hashes of several sets below each other."""
+        columns = ("digest", "coarse", "fine", "hashed")
+        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in columns))
+
+    def take(self, rows: NDArray[np.integer]) -> "PictureHashes":
+        """Returns those of some pictures."""
+        return PictureHashes(
+            self.digest[rows], self.coarse[rows], self.fine[rows], self.hashed[rows]
+        )
+
     def __len__(self) -> int:
         return len(self.digest)
 

@@ -1,7 +1,7 @@
 """What is remembered of the people of a data set, so that overlap is found without its pictures."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from facezoo import shapes
 from facezoo.data.images import UnreadableImage, decode_rgb
 from facezoo.data.near_duplicates import PictureHash, PictureHashes, hash_picture
 from facezoo.data.references import Refusal
@@ -37,11 +38,12 @@ class Witness(NamedTuple):
 
     Args:
         fingerprint: Which model it is; embeddings of different ones cannot be compared.
-        embed: Pictures uint8 [H, W, 3], each of any size, to unit embeddings float [B, D].
+        embed: Pictures uint8 [H, W, 3], each of any size, to `{"embedding": unit float [B, D],
+            "norm": float [B]}`.
     """
 
     fingerprint: str
-    embed: Callable[[Sequence[NDArray[np.uint8]]], NDArray]
+    embed: Callable[[Sequence[NDArray[np.uint8]]], Mapping[str, NDArray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,8 @@ class PeopleManifest:
         witness: Fingerprint of the model that made the embeddings; None if there are none.
         mean_embedding: float32 [P, D], the mean of each person's embeddings at unit length.
         embedding: float32 [N, D], of each picture; None where only the means are kept.
+        norm: float32 [N], length of each picture's features before they were normalised; None as
+            for `embedding`, or where it is not known.
     """
 
     name: str
@@ -69,18 +73,22 @@ class PeopleManifest:
     witness: str | None = None
     mean_embedding: NDArray[np.float32] | None = None
     embedding: NDArray[np.float32] | None = None
+    norm: NDArray[np.float32] | None = None
 
     def files_of(self, person: str) -> list[str]:
         """Returns the names of a person's pictures, in the set's order."""
         rows = np.flatnonzero(self.person == self.people.index(person))
         return [self.file[row] for row in rows]
 
-    def with_embedding(self, embedding: NDArray, witness: str) -> "PeopleManifest":
+    def with_embedding(
+        self, embedding: NDArray, witness: str, norm: NDArray | None = None
+    ) -> "PeopleManifest":
         """Returns the same people with an embedding of each picture.
 
         Args:
             embedding: float [N, D], in the order of `file`; brought to unit length.
             witness: Fingerprint of the model that made them.
+            norm: float [N], length of the features before they were normalised, if it is known.
 
         Raises:
             ValueError: The embedding does not fit the pictures, or is not finite.
@@ -97,14 +105,22 @@ class PeopleManifest:
                 f"embedding must be finite. Received: NaN or infinity in {bad} of "
                 f"{len(embedding)} rows. Is the model whole?"
             )
+        if norm is not None:
+            norm = np.asarray(norm, dtype=np.float32)
+            if norm.shape != (len(self.file),) or not np.isfinite(norm).all():
+                raise ValueError(
+                    f"norm must be [{len(self.file)}] and finite. Received: shape={norm.shape}. "
+                    "Is the model whole?"
+                )
         embedding = _unit(embedding)
         total = np.zeros((len(self.people), embedding.shape[1]), dtype=np.float32)
         np.add.at(total, self.person, embedding)
-        return replace(self, witness=witness, mean_embedding=_unit(total), embedding=embedding)
+        mean = _unit(total)
+        return replace(self, witness=witness, mean_embedding=mean, embedding=embedding, norm=norm)
 
     def means_only(self) -> "PeopleManifest":
         """Returns the same without the embeddings of single pictures, to travel with a model."""
-        return replace(self, embedding=None)
+        return replace(self, embedding=None, norm=None)
 
 
 def build_manifest(
@@ -145,14 +161,14 @@ def manifest_of(
     refusals: list[Refusal] = []
     read: list[Picture] = []
     hashes: list[PictureHash] = []
-    embedding: list[NDArray] = []
+    answers: list[Mapping[str, NDArray]] = []
     bar = tqdm(pictures, desc=name, unit=" images", disable=None, leave=False)
     for batch in _batches(_decoded(bar, refusals)):
         images = [image for _, image in batch]
         read.extend(picture for picture, _ in batch)
         hashes.extend(map(hash_picture, images))
         if witness is not None:
-            embedding.append(witness.embed(images))
+            answers.append(witness.embed(images))
     if not read:
         first = f" The first, {refusals[0].key!r}: {refusals[0].reason}." if refusals else ""
         raise ValueError(
@@ -170,7 +186,10 @@ def manifest_of(
     )
     if witness is None:
         return manifest
-    return manifest.with_embedding(np.concatenate(embedding), witness.fingerprint)
+    embedding, norm = (
+        np.concatenate([one[key] for one in answers]) for key in (shapes.EMBEDDING, shapes.NORM)
+    )
+    return manifest.with_embedding(embedding, witness.fingerprint, norm)
 
 
 def _decoded(
