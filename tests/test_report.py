@@ -2,11 +2,9 @@
 
 import base64
 import io
-import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,51 +18,15 @@ from facezoo.evaluation import plots
 from facezoo.evaluation.report import write_html, write_tensorboard
 from facezoo.evaluation.report.accuracy_thresholds import accuracy_thresholds, verdicts
 from facezoo.evaluation.report.curves import Curve, thinned_curve
-from facezoo.evaluation.report.digits import NONE, plain, share
 from facezoo.evaluation.report.pictures import NUM_WORST, worst_pairs
 from facezoo.evaluation.scored_pairs import ScoredPairs
+from facezoo.pages.digits import NONE, plain, share
 from tests import reports
+from tests.html_page import Page
 from tests.photographs import encoded, photograph
 
 _BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 _HOSTILE = "</script><script>alert('x')</script><img src=https://example.org/a.png>"
-# Tags without an end.
-_VOID = {"meta", "img", "link", "br", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """What a browser would see: tags with their attributes, headings, cells, the text."""
-
-    def __init__(self, source):
-        super().__init__()
-        self.tags, self.texts, self._open = [], {}, []
-        self.feed(source)
-        self.headings = [text for tag in ("h1", "h2") for text in self.texts.get(tag, [])]
-        self.text = " ".join(" ".join(self.texts.get("body", [""])[0].split()).split())
-        self.charts = json.loads(self.scripts()[1])
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self._open.append((tag, len(self.texts.setdefault(tag, []))))
-            self.texts[tag].append("")
-
-    def handle_endtag(self, tag):
-        assert self._open.pop()[0] == tag, f"</{tag}> closes another tag"
-        if tag in ("td", "th"):
-            self.handle_data(" ")
-
-    def handle_data(self, data):
-        inside_script = any(tag in ("script", "style") for tag, _ in self._open)
-        for tag, number in self._open[-1:] if inside_script else self._open:
-            self.texts[tag][number] += data
-
-    def scripts(self):
-        return self.texts["script"]
-
-    def rows(self):
-        """All rows of all tables, their cells one after the other."""
-        return [" ".join(row.split()) for row in self.texts["tr"]]
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,15 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Final
-
-import jinja2
-from markupsafe import Markup
 
 from facezoo.data.people_manifest import PeopleManifest
 from facezoo.evaluation.evidence import EMBEDDING, EXACT, NAME, NEAR, Evidence
 from facezoo.evaluation.overlap import Overlap
-from facezoo.evaluation.report.pictures import Picture, small_picture
+from facezoo.pages import Picture, environment, small_picture
 
+_TEMPLATE: Final = "contact_sheet.html.j2"
 MAX_COUPLES: Final = 300
 NUM_PICTURES: Final = 3
 # Of couples of LFW and FIW within this share of their limits, nearly all were one person.
@@ -68,18 +65,17 @@ def write_contact_sheet(
             _side(learned, first.train_person, [one.train_file for one in evidence], read),
         )
         shown.append(_Couple(sides, suggestion(evidence), [_reason(one) for one in evidence]))
-    house = resources.files("facezoo.evaluation")
-    page = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    ).from_string(house.joinpath("contact_sheet.html.j2").read_text(encoding="utf-8"))
-    content = page.render(
-        style=Markup(house.joinpath("report", "report.css").read_text(encoding="utf-8")),
-        test_name=test.name,
-        train_names=list(sets),
-        overlap=overlap,
-        couples=shown,
-        num_couples=len(couples),
-        num_pictures=NUM_PICTURES,
+    content = (
+        environment(__package__)
+        .get_template(_TEMPLATE)
+        .render(
+            test_name=test.name,
+            train_names=list(sets),
+            overlap=overlap,
+            couples=shown,
+            num_couples=len(couples),
+            num_pictures=NUM_PICTURES,
+        )
     )
     Path(path).write_text(content, encoding="utf-8")
 
@@ -133,11 +129,6 @@ def _reason(evidence: Evidence) -> str:
 def _side(people: PeopleManifest, person: str, best: Sequence[str], read: ReadPicture) -> _Side:
     """The pictures that are evidence, then others of the person."""
     files = list(dict.fromkeys([*best, *people.files_of(person)]))[:NUM_PICTURES]
-    return _Side(people.name, person, [_picture(people.name, file, read) for file in files])
-
-
-def _picture(name: str, file: str, read: ReadPicture) -> Picture:
-    encoded = read(name, file)
-    if encoded is None:
-        return Picture(file, None, "not at hand")
-    return small_picture(file, encoded)
+    return _Side(
+        people.name, person, [small_picture(file, read(people.name, file)) for file in files]
+    )

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from facezoo.evaluation.report import axes
-from facezoo.evaluation.report.axes import Chart, rounded
+from facezoo.evaluation.report import far_axes
 from facezoo.evaluation.report.curves import Curve, Places
+from facezoo.pages import axes
+from facezoo.pages.axes import Chart, rounded
 
 Systems = Mapping[str, Mapping[str, Any]]
 
@@ -30,7 +31,7 @@ def roc_chart(systems: Systems, curves: Mapping[str, Curve]) -> Chart:
     val_axis = axes.share_axis("VAL: share of genuine pairs accepted")
     return {
         "data": _all_traces(systems, curves, Curve.on_roc),
-        "layout": axes.layout(axes.log_far_axis(lowest), val_axis),
+        "layout": axes.layout(far_axes.log_far_axis(lowest), val_axis),
     }
 
 
@@ -57,7 +58,8 @@ def det_chart(systems: Systems, curves: Mapping[str, Curve]) -> Chart:
     return {
         "data": [*_all_traces(systems, curves, Curve.on_det), diagonal],
         "layout": axes.layout(
-            axes.deviate_axis(axes.FAR_TITLE, lowest_far), axes.deviate_axis(frr_title, lowest_frr)
+            far_axes.deviate_axis(far_axes.FAR_TITLE, lowest_far),
+            far_axes.deviate_axis(frr_title, lowest_frr),
         ),
     }
 
@@ -77,7 +79,7 @@ def _all_traces(
     for number, (key, curve) in enumerate(curves.items()):
         # Plotly takes names for HTML.
         name = html.escape(systems[key]["name"])
-        shared = axes.system_line(number) | {"legendgroup": key}
+        shared = axes.line_style(number) | {"legendgroup": key}
         rates = np.stack([curve.far, curve.val, curve.threshold], axis=1)
         # Between two observed thresholds nothing changes: steps, no slopes.
         line = shared["line"] | {"shape": "hv"}

@@ -1,17 +1,17 @@
 """Histograms of genuine and impostor distances, with the thresholds between them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facezoo.evaluation.report import axes
 from facezoo.evaluation.report.accuracy_thresholds import accuracy_thresholds
-from facezoo.evaluation.report.axes import Chart, rounded
 from facezoo.evaluation.report.charts import chosen_points
-from facezoo.evaluation.report.digits import rate_name
 from facezoo.evaluation.scored_pairs import ScoredPairs
+from facezoo.pages import axes
+from facezoo.pages.axes import Chart, rounded
+from facezoo.pages.digits import rate_name
 
 _BINS = 80
 
@@ -55,7 +55,7 @@ def bar_chart(
     distance_axis["range"] = [0.0, float(edges[-1])]
     share_axis = axes.share_axis("Share of each kind of pair, per bin")
     return {
-        "data": [*bars, *_threshold_lines(thresholds, highest)],
+        "data": [*bars, *axes.threshold_lines(thresholds, highest)],
         "layout": axes.layout(distance_axis, share_axis) | {"barmode": "overlay", "bargap": 0},
     }
 
@@ -86,17 +86,3 @@ def _thresholds(system: Mapping[str, Any]) -> list[tuple[float, str]]:
         of_folds = "" if len(used) == 1 else f" (median of {len(used)} folds)"
         found.insert(0, (float(np.median(used)), f"accuracy{of_folds}"))
     return found
-
-
-def _threshold_lines(lines: Sequence[tuple[float, str]], height: float) -> Iterable[Chart]:
-    for number, (threshold, name) in enumerate(lines):
-        dash = axes.DASHES[number % len(axes.DASHES)]
-        yield {
-            "type": "scatter",
-            "mode": "lines",
-            "name": f"{name}: {threshold:.4f}",
-            "x": [threshold, threshold],
-            "y": [0.0, height],
-            "line": {"color": axes.GREY, "dash": dash, "width": 2},
-            "hovertemplate": "threshold %{x:.4f}",
-        }

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from facezoo.evaluation.report.axes import Chart
 from facezoo.evaluation.report.charts import chosen_points, roc_chart
 from facezoo.evaluation.report.curves import thin
-from facezoo.evaluation.report.digits import justified_decimals, rate_name
 from facezoo.evaluation.report.distance_chart import bar_chart
-from facezoo.evaluation.report.page import Figure, write_page
-from facezoo.evaluation.report.tables import BETTER_UP, Cell, Table, rows_table
+from facezoo.evaluation.report.report_page import write_report_page
+from facezoo.evaluation.report.tables import BETTER_UP
 from facezoo.event_file import write_event_file
 from facezoo.metrics import DistanceHistogram
+from facezoo.pages import Cell, Figure, Table, rows_table
+from facezoo.pages.axes import Chart
+from facezoo.pages.digits import justified_decimals, rate_name
 
 _TEMPLATE = "holdout.html.j2"
 _ROC_CAPTION = (
@@ -64,7 +65,7 @@ def write_holdout_html(
         "scores": scores_table(systems),
         "splits": [(one["name"], split_tables(one)) for one in systems.values()],
     }
-    write_page(path, _TEMPLATE, report, figures, **tables)
+    write_report_page(path, _TEMPLATE, report, figures, **tables)
 
 
 def write_holdout_tensorboard(folder: Path, report: Mapping[str, Any]) -> None:

@@ -10,10 +10,11 @@ from facezoo.evaluation.report.charts import det_chart, roc_chart
 from facezoo.evaluation.report.check import check_scored
 from facezoo.evaluation.report.curves import thinned_curve
 from facezoo.evaluation.report.distance_chart import distance_chart
-from facezoo.evaluation.report.page import Figure, write_page
 from facezoo.evaluation.report.pictures import PairPictures, worst_pairs
+from facezoo.evaluation.report.report_page import write_report_page
 from facezoo.evaluation.report.robustness_chart import robustness_chart
 from facezoo.evaluation.scored_pairs import ScoredPairs
+from facezoo.pages import Figure
 
 _TEMPLATE = "report.html.j2"
 _ROC_CAPTION = (
@@ -49,7 +50,7 @@ def write_html(
     """
     check_scored(report, scored)
     model = next(iter(scored))
-    write_page(
+    write_report_page(
         path,
         _TEMPLATE,
         report,

@@ -1,40 +1,20 @@
 """The worst mistakes as pairs of small pictures inside the page."""
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from facezoo.data.images import UnreadableImage, decode_rgb
 from facezoo.evaluation.report.accuracy_thresholds import verdicts
 from facezoo.evaluation.scored_pairs import ScoredPairs
+from facezoo.pages import Picture, small_picture
 
 # Name and encoded bytes (any format that `facezoo.data.images` reads) of both images of a pair.
 NamedImage = tuple[str, bytes]
 PairPictures = Callable[[int], tuple[NamedImage, NamedImage]]
 
 NUM_WORST = 12
-_SIDE = 128
-_QUALITY = 80
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image in a page.
-
-    Args:
-        name: A stranger's text.
-        uri: A JPEG as `data:` URI; None if it cannot be shown.
-        problem: Why not.
-    """
-
-    name: str
-    uri: str | None
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,22 +81,3 @@ def _pictures(picture: PairPictures | None, pair: int) -> tuple[Picture, ...]:
     if picture is None:
         return ()
     return tuple(small_picture(name, encoded) for name, encoded in picture(pair))
-
-
-def small_picture(name: str, encoded: bytes) -> Picture:
-    """Re-encodes an image as a JPEG of at most 128 x 128 pixels, without metadata.
-
-    Args:
-        name: What to call it.
-        encoded: Any format that `facezoo.data.images` reads.
-    """
-    try:
-        image = Image.fromarray(decode_rgb(encoded))
-    except UnreadableImage as error:
-        # One broken picture must not cost the report its numbers.
-        return Picture(name, None, str(error))
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(name, f"data:image/jpeg;base64,{data}")

@@ -4,9 +4,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facezoo.evaluation.report import axes
-from facezoo.evaluation.report.axes import Chart
-from facezoo.evaluation.report.tables import axis_title, words
+from facezoo.evaluation.report.tables import axis_title
+from facezoo.pages import axes, words
+from facezoo.pages.axes import Chart
 
 # Values further apart than this ratio are put on a logarithmic axis: pixels, not degrees.
 _WIDE = 16.0
@@ -40,7 +40,7 @@ def robustness_chart(table: Mapping[str, Any]) -> Chart:
 
 
 def _line(number: int, key: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
-    return axes.system_line(number) | {
+    return axes.line_style(number) | {
         "mode": "lines+markers",
         "name": words(key),
         "x": [row["value"] for row in rows],
@@ -51,7 +51,7 @@ def _line(number: int, key: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
 
 def _levels(clean: Mapping[str, Any], ends: Sequence[float]) -> list[Chart]:
     return [
-        axes.system_line(number)
+        axes.line_style(number)
         | {
             "mode": "lines",
             "x": list(ends),

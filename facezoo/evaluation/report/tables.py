@@ -1,65 +1,15 @@
-"""The tables of a report as text in cells; the template knows rows, not what they mean."""
+"""The tables of a report of pairs: scores of systems, of slices, of spoiled images."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
-from facezoo.evaluation.report.digits import NONE, anything, plain, rate_name, share
 from facezoo.metrics import wilson_interval
+from facezoo.pages import Cell, Table, rows_table
+from facezoo.pages.digits import NONE, anything, plain, rate_name, share
 
-# Words for keys of the report; any other key is shown as it is, less its underscores.
-_WORDS: Final[Mapping[str, str]] = {
-    "auc": "AUC",
-    "eer": "EER",
-    "far": "FAR",
-    "val": "VAL",
-    "num": "number of",
-    "dim": "length",
-    "jpeg": "JPEG",
-}
-_INTERVAL = "_interval"
 # Which way is better.
 BETTER_UP, _DOWN = "\N{NO-BREAK SPACE}\N{UPWARDS ARROW}", "\N{NO-BREAK SPACE}\N{DOWNWARDS ARROW}"
-# Keys whose values are shares, written in percent.
-_SHARES = {"accuracy", "clipped", "eer", "far", "val"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell: what it says, the interval beside it, and a remark below."""
-
-    text: str
-    interval: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: every row has as many cells as the header.
-
-    Args:
-        caption: What it shows.
-        header: Of each column; the first column names the rows.
-        rows: The cells.
-        notes: Remarks below, one line each.
-    """
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
-
-
-def words(key: str) -> str:
-    """Writes a key of the report for a reader.
-
-    Example:
-        >>> words("num_resamples"), words("chosen_far")
-        ('Number of resamples', 'Chosen FAR')
-    """
-    text = " ".join(_WORDS.get(part, part) for part in key.split("_"))
-    return text[:1].upper() + text[1:]
 
 
 def systems_table(systems: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -84,7 +34,7 @@ def systems_table(systems: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _pair(mapping: Mapping[str, Any], key: str) -> tuple[Any, Any]:
-    return mapping[key], mapping.get(key + _INTERVAL)
+    return mapping[key], mapping.get(f"{key}_interval")
 
 
 def _accuracy(system: Mapping[str, Any]) -> Cell:
@@ -170,53 +120,14 @@ def axis_title(table: Mapping[str, Any]) -> str:
     return f"{table['name']} ({table['unit']})" if table["unit"] else table["name"]
 
 
-def rows_table(caption: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Any list of rows: a column for each key, an interval beside what it belongs to."""
-    rows = [_spread(row) for row in rows]
-    keys = dict.fromkeys(key for row in rows for key in row)
-    columns = [key for key in keys if not key.endswith(_INTERVAL)]
-    cells = (tuple(_cell(row, key) for key in columns) for row in rows)
-    return Table(caption, tuple(words(key) for key in columns), tuple(cells))
-
-
-def facts(content: Mapping[str, Any]) -> list[tuple[str, Cell]]:
-    """Whatever a flat table says, name by name; tables within it are left to `inner_tables`."""
-    return [
-        (words(key), _cell(content, key))
-        for key, value in content.items()
-        if not key.endswith(_INTERVAL) and not _is_rows(value)
-    ]
-
-
-def inner_tables(content: Mapping[str, Any]) -> list[Table]:
-    """The lists of rows that a table holds beside its facts."""
-    return [rows_table(words(key), value) for key, value in content.items() if _is_rows(value)]
+def quantization_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Scores with embeddings as floats and as bytes; a column of each VAL for every target FAR."""
+    return rows_table("", [_spread(row) for row in rows])
 
 
 def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns rows within a row, one for each target FAR, into columns."""
-    spread = {key: value for key, value in row.items() if not _is_rows(value)}
-    for value in filter(_is_rows, row.values()):
-        for inner in value:
-            at = f" at FAR \N{LESS-THAN OR EQUAL TO} {rate_name(inner['target'])}"
-            spread |= {key + at: one for key, one in inner.items() if key != "target"}
+    spread = {key: value for key, value in row.items() if key != "val"}
+    for point in row["val"]:
+        at = f" at FAR \N{LESS-THAN OR EQUAL TO} {rate_name(point['target'])}"
+        spread |= {key + at: value for key, value in point.items() if key != "target"}
     return spread
-
-
-def _is_rows(value: object) -> bool:
-    return isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value)
-
-
-def _cell(row: Mapping[str, Any], key: str) -> Cell:
-    value, interval = row.get(key), row.get(key + _INTERVAL)
-    if isinstance(value, Mapping):
-        return Cell(
-            ", ".join(f"{name.replace('_', ' ')} {anything(one)}" for name, one in value.items())
-        )
-    if not isinstance(value, float):
-        return Cell(anything(value))
-    if _SHARES.intersection(key.split("_")):
-        return Cell(*share(value, interval))
-    if interval is not None or key == "threshold":
-        return Cell(*plain(value, interval))
-    return Cell(anything(value))

@@ -8,9 +8,9 @@ from facezoo import metrics
 from facezoo.evaluation.plots import plot_distances, plot_roc
 from facezoo.evaluation.report.charts import chosen_points
 from facezoo.evaluation.report.check import check_scored
-from facezoo.evaluation.report.digits import rate_name
 from facezoo.evaluation.scored_pairs import ScoredPairs
 from facezoo.event_file import write_event_file
+from facezoo.pages.digits import rate_name
 
 _SCALARS = ("auc", "eer", "accuracy")
 

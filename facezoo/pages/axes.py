@@ -1,10 +1,10 @@
-"""What all plots of a report share: colours, axes, and numbers short enough for a page."""
+"""What all plots of a page share: colours, axes, and numbers short enough for a page."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
 
 Chart = dict[str, Any]
 
@@ -14,10 +14,6 @@ DASHES: Final = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 # Can be read on white and on black.
 GREY: Final = "#858585"
-FAR_TITLE: Final = "FAR: share of impostor pairs accepted"
-_TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)
-# A DET plot ends where a system is of no use to anybody.
-_WORST_RATE = 0.99
 
 
 def rounded(values: ArrayLike) -> list[float]:
@@ -25,8 +21,8 @@ def rounded(values: ArrayLike) -> list[float]:
     return [float(f"{value:.6g}") for value in np.asarray(values, dtype=np.float64)]
 
 
-def system_line(number: int) -> Chart:
-    """The colour, dashes and markers of a system, by its place in the report; the first stands out.
+def line_style(number: int) -> Chart:
+    """The colour, dashes and markers of a line, by its place in the plot; the first stands out.
 
     Past the palette's end they come round again.
     """
@@ -58,18 +54,20 @@ def share_axis(title: str) -> Chart:
     return titled(title) | {"tickformat": ".3~%", "rangemode": "tozero"}
 
 
-def log_far_axis(lowest: float) -> Chart:
-    """A logarithmic axis of FAR, from the lowest that can be drawn to 1."""
-    ends = [float(np.log10(lowest)), 0.0]
-    marks = {"dtick": 1, "exponentformat": "power"}
-    return titled(FAR_TITLE) | {"type": "log", "range": ends} | marks
+def threshold_lines(thresholds: Sequence[tuple[float, str]], height: float) -> Iterator[Chart]:
+    """An upright line at each threshold of a histogram.
 
-
-def deviate_axis(title: str, lowest: float) -> Chart:
-    """An axis of normal deviates that is marked in percent."""
-    ticks = [tick for tick in _TICKS if tick >= lowest]
-    return titled(title) | {
-        "range": [float(ndtri(lowest)), float(ndtri(_WORST_RATE))],
-        "tickvals": rounded(ndtri(ticks)),
-        "ticktext": [f"{100.0 * tick:g}%" for tick in ticks],
-    }
+    Args:
+        thresholds: Each with its name.
+        height: Of the highest bar.
+    """
+    for number, (threshold, name) in enumerate(thresholds):
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{name}: {threshold:.4f}",
+            "x": [threshold, threshold],
+            "y": [0.0, height],
+            "line": {"color": GREY, "dash": DASHES[number % len(DASHES)], "width": 2},
+            "hovertemplate": "threshold %{x:.4f}",
+        }

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 
-from facezoo.evaluation.report import digits, tables
-from facezoo.evaluation.report.axes import Chart
+from facezoo.pages import digits, tables
+from facezoo.pages.axes import Chart
 
 # In the package of that name: the library that draws in the browser, 4.8 MB.
-_PLOTLY = "package_data/plotly.min.js"
+_PLOTLY: Final = "package_data/plotly.min.js"
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Figure:
 
 def write_page(
     path: Path,
-    template: str,
-    report: Mapping[str, Any],
+    template: tuple[str, str],
+    title: str,
     figures: Mapping[str, Sequence[Figure]],
     **context: Any,
 ) -> None:
@@ -41,19 +41,20 @@ def write_page(
 
     Args:
         path: Of the page; a file there is replaced.
-        template: Beside this file; it extends `report.frame.j2`.
-        report: The content of report.json, known to the template as `report`.
+        template: A package and the name of a file in it; it extends `page.frame.j2`.
+        title: Of the page; a stranger's text.
         figures: All plots, in lists by the names that the template has for them.
         context: Whatever else the template asks for.
 
     Raises:
         OSError: The file cannot be written.
     """
+    package, name = template
     page = (
-        _environment()
-        .get_template(template)
+        environment(package)
+        .get_template(name)
         .render(
-            report=report,
+            title=title,
             version=metadata.version("facezoo"),
             plotly=resources.files("plotly").joinpath(_PLOTLY).read_text(encoding="utf-8"),
             charts={one.key: one.chart for some in figures.values() for one in some},
@@ -65,22 +66,24 @@ def write_page(
     path.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("facezoo.evaluation.report", "."),
+def environment(package: str) -> jinja2.Environment:
+    """Finds the templates of a package, and those of this one for them to build on.
+
+    Args:
+        package: Whose files are templates; it comes first.
+    """
+    packages = (package, __package__)
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(one, ".") for one in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["anything"] = digits.anything
-    environment.globals |= {
+    made.filters["anything"] = digits.anything
+    made.globals |= {
         "facts": tables.facts,
         "inner_tables": tables.inner_tables,
-        "robustness_table": tables.robustness_table,
         "rows_table": tables.rows_table,
-        "slice_table": tables.slice_table,
-        "systems_table": tables.systems_table,
-        "origins_table": tables.origins_table,
     }
-    return environment
+    return made
