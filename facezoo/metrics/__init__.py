@@ -17,7 +17,7 @@ from facezoo.metrics.identification import (
 )
 from facezoo.metrics.interval import wilson_interval
 from facezoo.metrics.knn import knn_accuracy, knn_classify
-from facezoo.metrics.nearest import nearest
+from facezoo.metrics.nearest import nearest, nearest_others
 from facezoo.metrics.pair_counts import LabelledRows, PairMatrix
 from facezoo.metrics.retrieval import RetrievalScores, retrieval_scores
 from facezoo.metrics.roc import RocCurve, auc, eer, roc_curve
@@ -60,6 +60,7 @@ __all__ = [
     "knn_classify",
     "mean_and_error",
     "nearest",
+    "nearest_others",
     "operating_point",
     "rank_k",
     "retrieval_scores",

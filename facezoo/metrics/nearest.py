@@ -85,6 +85,38 @@ def nearest(probe: ArrayLike, gallery: ArrayLike, k: int) -> Nearest:
     return distance, index
 
 
+def nearest_others(embedding: ArrayLike, k: int) -> Nearest:
+    """Finds the k rows that are nearest to each row, itself left out.
+
+    Args:
+        embedding: float [N, D], unit length.
+        k: Rows to find, 1 to N - 1.
+
+    Returns:
+        `(distance float32 [N, k], index int64 [N, k])`, as `nearest`.
+
+    Raises:
+        ValueError: As `nearest`.
+
+    Numerics:
+        As `nearest`. Of more than k equal rows, some find themselves behind k others and leave out
+        the last of these.
+
+    Example:
+        >>> distance, index = nearest_others([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], k=1)
+        >>> distance.tolist(), index.tolist()
+        ([[0.0], [2.0], [0.0]], [[2], [0], [0]])
+    """
+    embedding = check_embedding(embedding)
+    num_rows = len(embedding)
+    if not 1 <= k < num_rows:
+        raise ValueError(f"k must be from 1 to {num_rows - 1}, the other rows. Received: k={k}.")
+    distance, index = nearest(embedding, embedding, k + 1)
+    is_self = index == np.arange(num_rows)[:, None]
+    is_self[:, -1] |= ~is_self.any(axis=1)
+    return distance[~is_self].reshape(num_rows, k), index[~is_self].reshape(num_rows, k)
+
+
 def _nearest_to_some(probe: NDArray, gallery: NDArray, k: int) -> Nearest:
     width = min(_PAIRS_PER_BLOCK // len(probe), _MOST_GALLERY_PER_BLOCK)
 
