@@ -1,4 +1,4 @@
-"""Finds equal and nearly equal pictures of two sets by digests and perceptual hashes; NumPy."""
+"""Finds equal and nearly equal pictures, in one set or two, by digests and perceptual hashes."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -150,16 +150,49 @@ def find_near(
     # Bits and place in one number: the smallest is the nearest, and the first of equal ones.
     best = np.full(len(probe), none, dtype=np.int64)
     for rows, columns in _blocks(probe, gallery):
-        apart = np.bitwise_count(probe.coarse[rows, None] ^ gallery.coarse[columns])
-        row, column = np.nonzero(apart <= SCREEN_BITS)
-        row, column = rows[row], columns[column]
-        differing = np.bitwise_count(probe.fine[row] ^ gallery.fine[column])
-        bits = differing.sum(axis=1, dtype=np.int64)
-        near = bits <= CONFIRM_BITS
-        np.minimum.at(best, row[near], bits[near] * len(gallery) + column[near])
+        row, column, bits = _near(probe, rows, gallery, columns)
+        np.minimum.at(best, row, bits * len(gallery) + column)
     index, bits = best % max(len(gallery), 1), best // max(len(gallery), 1)
     found = best < none
     return np.where(found, index, -1), np.where(found, bits, -1)
+
+
+def near_pairs(
+    hashes: PictureHashes,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Finds all near-duplicates within a set, by the bounds of `find_near`.
+
+    Args:
+        hashes: Of N pictures.
+
+    Returns:
+        `(first, second, bits)`, int64 [M] each, `first < second`, ascending: the places of two
+        pictures and in how many bits their 256-bit hashes differ.
+
+    Numerics:
+        Exact. Memory grows with the pairs found, not with those compared.
+    """
+    found = [np.zeros((3, 0), np.int64)]
+    for rows, columns in _blocks(hashes, hashes):
+        if columns[-1] <= rows[0]:
+            continue
+        row, column, bits = _near(hashes, rows, hashes, columns)
+        found.append(np.stack([row, column, bits])[:, row < column])
+    first, second, bits = np.concatenate(found, axis=1)
+    order = np.lexsort((second, first))
+    return first[order], second[order], bits[order]
+
+
+def _near(
+    probe: PictureHashes, rows: NDArray[np.intp], gallery: PictureHashes, columns: NDArray[np.intp]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    apart = np.bitwise_count(probe.coarse[rows, None] ^ gallery.coarse[columns])
+    row, column = np.nonzero(apart <= SCREEN_BITS)
+    row, column = rows[row], columns[column]
+    differing = np.bitwise_count(probe.fine[row] ^ gallery.fine[column])
+    bits = differing.sum(axis=1, dtype=np.int64)
+    is_near = bits <= CONFIRM_BITS
+    return row[is_near], column[is_near], bits[is_near]
 
 
 def _blocks(
