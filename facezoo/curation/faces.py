@@ -1,7 +1,7 @@
 """What curation knows of faces: whose they are said to be, and what a model makes of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,8 @@ class Faces:
         norm: float32 [N], length of the features before they were normalised.
         hashes: Of the pictures; None leaves equal and nearly equal pictures unfound.
         witness: Fingerprint of the model that made the embeddings.
+        named: Whom each picture shows by its data set, N, where people were merged; None if that
+            is `people[label]`.
 
     Raises:
         ValueError: Columns do not fit each other, embeddings are not finite or not of unit length,
@@ -51,6 +53,7 @@ class Faces:
     norm: NDArray[np.float32]
     hashes: PictureHashes | None = None
     witness: str = ""
+    named: tuple[Person, ...] | None = None
 
     def __post_init__(self) -> None:
         columns = {"label": np.int32, "embedding": np.float32, "norm": np.float32}
@@ -98,8 +101,8 @@ class Faces:
         )
 
     def person(self, row: int) -> Person:
-        """Whom a picture is said to show."""
-        return self.people[self.label[row]]
+        """Whom a picture is said to show in its data set, whoever that was merged into."""
+        return self.people[self.label[row]] if self.named is None else self.named[row]
 
     def num_images_of(self) -> NDArray[np.int64]:
         """How many pictures everybody has, int64 [P]."""
@@ -121,6 +124,23 @@ class Faces:
             self.norm[rows],
             None if self.hashes is None else self.hashes.take(rows),
             self.witness,
+            None if self.named is None else tuple(self.named[row] for row in rows),
+        )
+
+    def merge(self, group: ArrayLike) -> "Faces":
+        """Returns the same pictures, some people being one.
+
+        Args:
+            group: int [P], a row of `people` for each of them: who they are. Nobody else may point
+                to somebody who points elsewhere.
+        """
+        group = np.asarray(group)
+        kept, label = np.unique(group[self.label], return_inverse=True)
+        return replace(
+            self,
+            people=tuple(self.people[row] for row in kept),
+            label=label,
+            named=tuple(map(self.person, range(self.num_images))),
         )
 
     def _check_columns(self) -> None:
