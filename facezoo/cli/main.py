@@ -13,6 +13,7 @@ from absl import app, flags
 # Each has USAGE, HELP, define_flags(flags.FlagValues) and run(arguments, options) -> exit code.
 _VERBS = {
     "convert": "convert",
+    "curate": "curate",
     "embed": "embed",
     "evaluate": "evaluate",
     "list": "list_parts",
