@@ -95,6 +95,12 @@ class ModelRun(Artifact):
     TYPE = "ModelRun"
 
 
+class CurationPlan(Artifact):
+    """`plan.jsonl`, `review.csv`, `report.html`, `curation.json`, `class_map.json`."""
+
+    TYPE = "CurationPlan"
+
+
 class ModelEvaluation(Artifact):
     """`metrics.json`, `thresholds.json`, plots and TensorBoard logs."""
 

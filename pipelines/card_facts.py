@@ -22,6 +22,7 @@ _PRESET = "model/preset.json"
 _WEIGHTS = "model/model.keras"
 _HISTORY = "model_run/history.json"
 _PUSHED = "pushed_model/artifact.json"
+_CURATION = "plan/curation.json"
 _UNREADABLE = (OSError, ValueError, DecodeError, BadZipFile)
 _NOT_THERE = (LookupError, AttributeError, TypeError)
 SPLITS = (schema.TRAIN, schema.EVAL)
@@ -54,6 +55,15 @@ _SINGLE: Mapping[str, tuple[str, ...]] = {
     "blessed": ("model_blessing/artifact.json", "properties", "blessed"),
     "pushed": (_PUSHED, "properties", "pushed"),
 }
+_CURATED: Mapping[str, tuple[str, ...]] = {
+    "plan_version": ("version",),
+    "merged_people": ("counts", "merged_people"),
+    "dropped_people": ("counts", "dropped_people"),
+    "dropped_pictures": ("counts", "dropped_pictures"),
+    "curated_people": ("after", "num_people"),
+    "curated_images": ("after", "num_images"),
+    "curation_witness": ("model", "name"),
+}
 
 
 class Reports:
@@ -66,6 +76,10 @@ class Reports:
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self._folders = folders
         self._contents: dict[str, Any] = {}
+
+    def has(self, key: str) -> bool:
+        """Whether there is such an input."""
+        return key in self._folders
 
     def value(self, report: str, key: Key = ()) -> Any:
         """Returns what stands under a key.
@@ -109,6 +123,8 @@ def collect(reports: Reports) -> Facts:
     facts = {name: reports.fact(report, *key) for name, (report, *key) in _SINGLE.items()}
     if facts["pushed"]["value"]:
         facts["pushed_version"] = reports.fact(_PUSHED, "properties", "pushed_version")
+    if reports.has("plan"):
+        facts |= {name: reports.fact(_CURATION, *key) for name, key in _CURATED.items()}
     return facts | _score_facts(reports) | _training_facts(reports) | _data_facts(reports)
 
 

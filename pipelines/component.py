@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -27,9 +27,15 @@ class Channel:
 
 @dataclass(frozen=True)
 class LatestBlessedModel:
-    """Stands for the newest blessed model that is not the `candidate`; None where there is none."""
+    """Stands for the newest blessed model of earlier runs; None where there is none.
+
+    Args:
+        candidate: The model under evaluation, which is no rival of its own.
+        besides: Other models of this run, which are none of an earlier one either.
+    """
 
     candidate: Channel
+    besides: tuple[Channel, ...] = ()
 
 
 @dataclass
@@ -82,11 +88,18 @@ class Component:
             raise TypeError(f"{self.id} takes {self.Params}. Received: {self.params!r}.")
         self.outputs = {key: Channel(self, key) for key in self.OUTPUTS}
 
+    def with_id(self, name: str) -> Self:
+        """Gives it another id than its class's name, as TFX does; two of one class need that."""
+        self.id = name
+        return self
+
     def upstream(self) -> Iterable["Component"]:
         """The components whose outputs this one reads."""
         for channel in self.inputs.values():
-            source = channel.candidate if isinstance(channel, LatestBlessedModel) else channel
-            yield source.producer
+            if isinstance(channel, LatestBlessedModel):
+                yield from (one.producer for one in (channel.candidate, *channel.besides))
+            else:
+                yield channel.producer
 
     def external_fingerprint(self, context: Context) -> str:
         """Digest of what the component reads or keeps outside the pipeline root; "" for nothing."""

@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,33 +13,36 @@ from numpy.typing import NDArray
 from facezoo import evaluation
 from facezoo.data.examples import parse_example
 from facezoo.data.records import index_records, read_records
+from facezoo.data.schema import FaceRecord
 from facezoo.models import FaceModel
 from pipelines.component import ComponentError, Context
 
 MODEL: Final = "model"
 PIXEL: Final = "pixel"
 UNTRAINED: Final = "untrained"
+UNCURATED: Final = "uncurated_model"
 BASELINE: Final = "baseline_model"
 # In words, the model first, as in plots and in the verdict.
 NAMES: Final = {
     MODEL: "trained model",
+    UNCURATED: "model before curation",
     PIXEL: "raw pixels",
     UNTRAINED: "untrained network",
     BASELINE: "last blessed model",
 }
-_LABEL: Final = "label"
+LABEL: Final = "label"
 
 Key = tuple[int, int]
-Batch = tuple[Key, list[tuple[bytes, int]]]
+Batch = tuple[Key, list[FaceRecord]]
 Columns = dict[str, NDArray]
 
 
 def read_batches(indexed_shard: tuple[int, str], batch_size: int) -> Iterator[Batch]:
-    """Yields a shard's (encoded, label) in batches, keyed by (shard, batch)."""
+    """Yields a shard's records in batches, keyed by (shard, batch)."""
     shard, path = indexed_shard
     records = map(parse_example, read_records(Path(path)))
     for number in itertools.count():
-        batch = [(one.encoded, one.label) for one in itertools.islice(records, batch_size)]
+        batch = list(itertools.islice(records, batch_size))
         if not batch:
             return
         yield (shard, number), batch
@@ -57,23 +60,23 @@ class EmbedBatch(beam.DoFn):
 
     Args:
         model_dir: Preset folder of the model, which also gives the untrained network.
-        baseline_dir: Preset folder of another model, which brings its own preprocessing.
+        other_dirs: Preset folders of other models by name, which bring their own preprocessing.
     """
 
-    def __init__(self, model_dir: str, baseline_dir: str | None) -> None:
+    def __init__(self, model_dir: str, other_dirs: Mapping[str, str]) -> None:
         self._model_dir = model_dir
-        self._baseline_dir = baseline_dir
+        self._other_dirs = dict(other_dirs)
 
     def setup(self) -> None:
         model = FaceModel.from_preset(self._model_dir)
         self._models = {MODEL: model, UNTRAINED: evaluation.untrained_model(model)}
-        if self._baseline_dir is not None:
-            self._models[BASELINE] = FaceModel.from_preset(self._baseline_dir)
+        for name, folder in self._other_dirs.items():
+            self._models[name] = FaceModel.from_preset(folder)
 
     def process(self, element: Batch) -> Iterator[tuple[Key, Columns]]:
         key, batch = element
-        encoded, label = zip(*batch, strict=True)
-        columns = {_LABEL: np.array(label, np.int32)}
+        encoded = [record.encoded for record in batch]
+        columns = {LABEL: np.array([record.label for record in batch], np.int32)}
         for name, model in self._models.items():
             image = evaluation.decode_batch(encoded, model.preprocessing)
             if name == MODEL:
@@ -85,7 +88,7 @@ class EmbedBatch(beam.DoFn):
 class EmbedShards(beam.PTransform):
     """(number, path) of shards -> one file with the columns of all records, in their order."""
 
-    def __init__(self, embed: EmbedBatch, batch_size: int, path: Path) -> None:
+    def __init__(self, embed: beam.DoFn, batch_size: int, path: Path) -> None:
         super().__init__()
         self._embed = embed
         self._batch_size = batch_size
@@ -103,20 +106,20 @@ class EmbedShards(beam.PTransform):
 
 
 def embed_shards(
-    shards: Sequence[Path], embed: EmbedBatch, batch_size: int, folder: Path, context: Context
+    shards: Sequence[Path], embed: beam.DoFn, batch_size: int, folder: Path, context: Context
 ) -> tuple[Columns, NDArray[np.int32]]:
     """Embeds all records of some shards.
 
     Args:
         shards: TFRecord files of face crops, with one record or more among them.
-        embed: By which models.
+        embed: A `Batch` to its key and columns, `LABEL` among them, such as `EmbedBatch`.
         batch_size: Images per batch. The last of a shard may be smaller; no batch spans two, so
             that the same shards give the same batches under every runner.
         folder: Where the workers may leave a file for a while.
         context: What the runner lends.
 
     Returns:
-        Embeddings by name, float32 [N, D], and labels, int32 [N], in the order of the records.
+        The other columns by name, and labels, int32 [N], in the order of the records.
 
     Raises:
         ComponentError: Records got lost on the way.
@@ -128,7 +131,7 @@ def embed_shards(
             _ = pipeline | "Shards" >> beam.Create(paths) | EmbedShards(embed, batch_size, path)
         with np.load(path) as file:
             columns = dict(file)
-    label = columns.pop(_LABEL)
+    label = columns.pop(LABEL)
     expected = sum(len(index_records(shard)) for shard in shards)
     if len(label) != expected:
         raise ComponentError(

@@ -44,6 +44,10 @@ class ExecutionStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def components(self) -> list[str]:
+        """Returns the ids of all components that have finished executions, sorted."""
+        return sorted(path.name for path in (self.root / _FOLDER).glob("*") if path.is_dir())
+
     def executions(self, component: str) -> list[Execution]:
         """Returns a component's finished executions, oldest first."""
         paths = (self.root / _FOLDER / component).glob("[0-9]*.json")

@@ -11,6 +11,7 @@ from pipelines.card_facts import SPLITS, Reports
 
 _ROWS = {
     "model": "**trained model**",
+    "uncurated_model": "model before curation",
     "baseline_model": "last blessed model",
     "untrained": "untrained network",
     "pixel": "raw pixels",
@@ -37,6 +38,7 @@ def render(card: Mapping[str, Any]) -> str:
             "threshold_people": _threshold_people(values),
             "head": _head(values["head_config"]),
             "version": values.get("pushed_version", "not pushed"),
+            "training_data": _training_data(values),
             "training_table": _training_table(values),
             "data_table": _data_table(values),
             "score_table": _score_table(values),
@@ -96,6 +98,20 @@ def _head(config: Mapping[str, Any] | None) -> str:
         return "none"
     return ", ".join(
         f"`{value}`" if key == "name" else f"{key} {value}" for key, value in config.items()
+    )
+
+
+def _training_data(values: Mapping[str, Any]) -> str:
+    made = f"{values['num_train']:,} face crops of {values['train/people']:,} people"
+    refused = f"{values['num_quarantined']:,} crops were refused and listed."
+    if "plan_version" not in values:
+        return f"The training saw {made}; {refused}"
+    return (
+        f"Before training the data were curated: there were {made}; {refused} The plan "
+        f"`{values['plan_version']}`, judged by {values['curation_witness']}, merged "
+        f"{values['merged_people']:,} people into others and dropped {values['dropped_people']:,} "
+        f"people and {values['dropped_pictures']:,} pictures. The training saw "
+        f"{values['curated_images']:,} crops of {values['curated_people']:,} people."
     )
 
 

@@ -1,6 +1,7 @@
 """The whole pipeline on one page: from bytes on disk to a served, documented model."""
 
 from pipelines.component import Component, LatestBlessedModel
+from pipelines.components.curator import Curator
 from pipelines.components.evaluator import Evaluator
 from pipelines.components.example_gen import ExampleGen
 from pipelines.components.example_validator import ExampleValidator
@@ -37,11 +38,22 @@ def create_pipeline(config: PipelineConfig) -> list[Component]:
 
     trainer = Trainer(config.train, transformed_examples=crops)
     model = trainer.outputs["model"]
+    curator = Curator(config.curator, transformed_examples=crops, model=model)
+    training, before, reports = [trainer, curator], {}, {}
+    if config.curator.apply:
+        # The second round, on cleaned data; the first is what it is measured by.
+        before, reports = {"uncurated_model": model}, {"plan": curator.outputs["plan"]}
+        cleaned = curator.outputs["curated_examples"]
+        trainer = Trainer(config.train, transformed_examples=cleaned).with_id("Trainer.curated")
+        training.append(trainer)
+        model = trainer.outputs["model"]
+
     evaluator = Evaluator(
         config.evaluator,
         transformed_examples=crops,
         model=model,
-        baseline_model=LatestBlessedModel(candidate=model),
+        baseline_model=LatestBlessedModel(candidate=model, besides=tuple(before.values())),
+        **before,
     )
     infra_validator = InfraValidator(
         config.infra_validator, model=model, transformed_examples=crops
@@ -63,6 +75,7 @@ def create_pipeline(config: PipelineConfig) -> list[Component]:
         pushed_model=pusher.outputs["pushed_model"],
         transformed_examples=crops,
         statistics=statistics,
+        **reports,
     )
     return [
         example_gen,
@@ -70,7 +83,7 @@ def create_pipeline(config: PipelineConfig) -> list[Component]:
         schema_gen,
         example_validator,
         transform,
-        trainer,
+        *training,
         evaluator,
         infra_validator,
         pusher,

@@ -115,9 +115,9 @@ def _resolve(
     found: dict[str, Artifact | None] = {}
     for key, channel in component.inputs.items():
         if isinstance(channel, LatestBlessedModel):
-            source = channel.candidate
-            candidate = results[source.producer.id].outputs[source.key]
-            found[key] = latest_blessed_model(store, component.id, source.producer.id, candidate)
+            ours = (channel.candidate, *channel.besides)
+            models = [results[one.producer.id].outputs[one.key] for one in ours]
+            found[key] = latest_blessed_model(store, component.id, models)
         else:
             found[key] = results[channel.producer.id].outputs[channel.key]
     return found

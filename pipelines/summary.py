@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.curation_files import FACTS, PLAN, REPORT, REVIEW
 from pipelines.runner import StepResult
 
 _METRICS = ("auc", "eer", "accuracy", "val_at_far_1e-2", "val_at_far_1e-3")
 _ROWS = {
     "model": "trained model",
+    "uncurated_model": "before curation",
     "baseline_model": "last blessed model",
     "untrained": "untrained network",
     "pixel": "raw pixels",
@@ -42,6 +44,7 @@ def summarize(
         "blessed": scores["blessed"],
         "reasons": scores["reasons"],
         "metrics": metrics,
+        "curation": _curation(results),
         "counts": {name: dict(result.counts) for name, result in results.items()},
         "seconds": {
             **{name: round(result.seconds, 2) for name, result in results.items()},
@@ -70,6 +73,8 @@ def closing_text(results: Mapping[str, StepResult], summary: Mapping[str, Any], 
         f"  serving     {summary['serving'] or 'nothing pushed'}",
         f"  summary     {root / 'summary.json'}",
         "",
+        *_curation_lines(summary["curation"]),
+        "",
         "Next",
         f"  {_program('tensorboard')} --logdir {root}",
         f"  {_program('python')} -m facezoo verify A.jpg B.jpg "
@@ -94,6 +99,38 @@ def write_summary(summary: Mapping[str, Any], root: Path) -> None:
 def _scores(results: Mapping[str, StepResult]) -> dict[str, Any]:
     path = results["Evaluator"].outputs["evaluation"].uri / "metrics.json"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _curation(results: Mapping[str, StepResult]) -> dict[str, Any]:
+    plan = results["Curator"].outputs["plan"]
+    found = json.loads((plan.uri / FACTS).read_text(encoding="utf-8"))
+    return {
+        "applied": bool(plan.properties["applied"]),
+        "version": found["version"],
+        **{name: found[name] for name in ("counts", "before", "after", "warnings")},
+        "plan": str(plan.uri / PLAN),
+        "report": str(plan.uri / REPORT),
+        "review": str(plan.uri / REVIEW),
+    }
+
+
+def _curation_lines(curation: Mapping[str, Any]) -> list[str]:
+    """What the Curator found in the training data, and what can be made of it."""
+    found = curation["counts"]
+    state = "carried out" if curation["applied"] else "a proposal"
+    lines = [
+        f"Curation of the training data, {state}: people to merge: {found['merged_people']}, "
+        f"to drop: {found['dropped_people']}; pictures to drop: {found['dropped_pictures']}; "
+        f"to be looked at: {found['kept_couples'] + found['kept_pictures']}",
+        f"  report      {curation['report']}",
+        f"  review      {curation['review']}",
+    ]
+    if not curation["applied"]:
+        lines += [
+            "  the same command with --set curator.apply=true trains once more, on cleaned data;",
+            "  --set curator.reviewed=FILE takes a review.csv that you have changed",
+        ]
+    return lines
 
 
 def _headline(results: Mapping[str, StepResult], summary: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def files(folder):
     }
 
 
-def run(folder, examples, model, baseline=None, **params):
+def run(folder, examples, model, baseline=None, uncurated=None, **params):
     outputs = {
         "evaluation": ModelEvaluation(folder / "evaluation"),
         "blessing": ModelBlessing(folder / "blessing"),
@@ -53,6 +53,7 @@ def run(folder, examples, model, baseline=None, **params):
     channel = Channel(None, "any")
     component = Evaluator(Params(**params), transformed_examples=channel, model=channel)
     inputs = {"transformed_examples": examples, "model": model, "baseline_model": baseline}
+    inputs["uncurated_model"] = uncurated
     counts = component.run(inputs, outputs, Context(folder / "serving"))
     return outputs["evaluation"].uri, outputs["blessing"], counts
 
@@ -106,7 +107,7 @@ def test_blesses_what_beats_pixels_and_the_untrained_network(evaluated):
     assert found["model"]["auc"] == 1.0
     assert 0.5 < found["pixel"]["auc"] < 0.95
     assert 0.5 < found["untrained"]["auc"] < 0.95
-    assert found["baseline_model"] is None
+    assert found["baseline_model"] is None and found["uncurated_model"] is None
     assert (found["num_identities"], found["num_images"]) == (6, 29)
     assert found["num_genuine"] == 10 + 6 + 15 + 10 + 6 + 10
     assert found["blessed"] is True
@@ -168,6 +169,20 @@ def test_a_worse_candidate_than_the_last_blessed_model_is_not_blessed(compared):
     assert (folder / "tensorboard" / "baseline_model").is_dir()
 
 
+@pytest.mark.parametrize("first, blessed", [("good", True), ("worse", True), ("better", False)])
+def test_a_second_round_is_blessed_if_it_is_not_worse_than_the_first(
+    examples, good, worse, tmp_path, first, blessed
+):
+    second = worse if first == "better" else good
+    uncurated = {"good": good, "worse": worse, "better": good}[first]
+    folder, blessing, _ = run(tmp_path, examples, second, uncurated=uncurated)
+    found = read(folder, "metrics.json")
+    assert found["blessed"] is blessed and blessing.properties["blessed"] == int(blessed)
+    expected = f"{found['uncurated_model']['auc']:.4f} of the model before curation"
+    assert expected in blessing.properties["reasons"]
+    assert (folder / "tensorboard" / "uncurated_model").is_dir()
+
+
 def test_a_better_candidate_than_the_last_blessed_model_is_blessed(examples, good, worse, tmp_path):
     _, blessing, _ = run(tmp_path, examples, good, baseline=worse)
     assert files(blessing.uri) == {"BLESSED": b""}
@@ -181,6 +196,8 @@ def test_a_better_candidate_than_the_last_blessed_model_is_blessed(examples, goo
         ({"pixel": 0.8, "untrained": 0.95}, 0.0, False),
         ({"pixel": 0.8, "untrained": 0.7, "baseline_model": 0.89}, 0.0, True),
         ({"pixel": 0.8, "untrained": 0.7, "baseline_model": 0.9}, 0.0, False),
+        ({"pixel": 0.8, "untrained": 0.7, "uncurated_model": 0.9}, 0.0, True),
+        ({"pixel": 0.8, "untrained": 0.7, "uncurated_model": 0.91}, 0.0, False),
         ({"pixel": 0.8, "untrained": 0.7}, 0.9, True),
         ({"pixel": 0.8, "untrained": 0.7}, 0.91, False),
     ],
@@ -191,7 +208,7 @@ def test_judge_wants_strictly_more_than_every_rival_and_min_auc(rivals, min_auc,
     assert sum("is not above" in reason or "is below" in reason for reason in reasons) == (
         not blessed
     )
-    assert len([reason for reason in reasons if "above" in reason]) == len(rivals)
+    assert len([reason for reason in reasons if " of the " in reason]) == len(rivals)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +309,7 @@ def test_batches_keep_the_order_and_lose_nothing(examples):
     batches = list(embedding.read_batches((3, shard), 4))
     assert [key for key, _ in batches] == [(3, 0), (3, 1), (3, 2), (3, 3)]
     assert [len(batch) for _, batch in batches] == [4, 4, 4, 3]
-    labels = [label for _, batch in batches for _, label in batch]
+    labels = [record.label for _, batch in batches for record in batch]
     assert labels == read_labels([shard])[0].tolist()
 
 

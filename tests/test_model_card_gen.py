@@ -12,16 +12,13 @@ import pytest
 from PIL import Image
 
 import facezoo
-from facezoo import evaluation, presets
+from facezoo import presets
 from facezoo.backbones import MobileFaceNet
 from facezoo.cli.main import main
-from facezoo.data.examples import encode_example
-from facezoo.data.records import RecordWriter
-from facezoo.data.schema import FaceRecord
-from facezoo.models import model_fingerprint
 from model_cards import __path__ as card_folders
 from pipelines import model_card
 from pipelines.artifacts import (
+    CurationPlan,
     Examples,
     ExampleStatistics,
     Model,
@@ -33,67 +30,14 @@ from pipelines.artifacts import (
 )
 from pipelines.component import Channel, ComponentError, Context
 from pipelines.components.model_card_gen import ModelCardGen
-from pipelines.counting import count_shard
-from pipelines.statistics import statistics_proto
+from tests.card_inputs import PEOPLE, write_evaluation, write_json, write_statistics
 
-PEOPLE = {"train": {"Ann": 5, "Bo": 3}, "eval": {"Cy": 4, "Di": 4, "Ed": 3, "Flo": 2}}
 FILES = ["README.md", "card.json", "distances.png", "model.keras", "preset.json", "roc.png"]
 HISTORY = [
     {"stage": "margin", "step": 10, "loss": 3.25, "class_accuracy": 0.125, "learning_rate": 1e-3},
     {"stage": "margin", "step": 20, "loss": 1.5, "class_accuracy": 0.75, "learning_rate": 1e-4},
     {"stage": "later", "step": 25, "loss": 0.0625, "learning_rate": 1e-4},
 ]
-
-
-def write_json(path, content):
-    path.write_text(json.dumps(content))
-
-
-def write_statistics(artifact):
-    for split, people in PEOPLE.items():
-        folder = artifact.split_dir(split)
-        folder.mkdir()
-        shard = folder / "shard"
-        with RecordWriter(shard) as writer:
-            for label, (name, num_images) in enumerate(people.items()):
-                for i in range(num_images):
-                    record = FaceRecord(
-                        b"x", "png", 112 + i, 92 + 2 * i, f"{name}/{i}", name, label, "orl"
-                    )
-                    writer.write(encode_example(record))
-        proto = statistics_proto(split, count_shard(str(shard)))
-        shard.unlink()
-        (folder / "FeatureStats.pb").write_bytes(proto.SerializeToString(deterministic=True))
-    artifact.splits = list(PEOPLE)
-
-
-def write_evaluation(folder, model, blessed=True, baseline=None):
-    # Enough impostor pairs for a FAR of 1e-2 in each half, too few for 1e-3.
-    label = np.repeat(np.arange(12), 9)
-    scores, embeddings = {}, {}
-    for spread, row in enumerate(("model", "untrained", "pixel")):
-        noise = np.random.default_rng(spread).normal(scale=0.3 + spread, size=(len(label), 12))
-        points = np.eye(12)[label] + noise
-        points /= np.linalg.norm(points, axis=1, keepdims=True)
-        scores[row] = evaluation.evaluate_embedding(points.astype(np.float32), label)
-        embeddings[row] = points
-    bound_to = {
-        "model": model_fingerprint(model),
-        "preprocessing": model.preprocessing.fingerprint(),
-    }
-    table = evaluation.table_of_halves(embeddings["model"], label, bound_to, "half of orl")
-    counts = {
-        key: scores["model"][key]
-        for key in ("num_identities", "num_images", "num_genuine", "num_impostor")
-    }
-    verdict = {"blessed": blessed, "reasons": ["AUC 0.99 is above 0.5 of the raw pixels"]}
-    write_json(
-        folder / "metrics.json",
-        {**scores, "baseline_model": baseline and scores[baseline], **counts, **verdict},
-    )
-    write_json(folder / "thresholds.json", table)
-    for name in ("roc.png", "distances.png"):
-        (folder / name).write_bytes(name.encode())
 
 
 @pytest.fixture(scope="module")
@@ -397,6 +341,28 @@ class TestText:
         card, _ = run(inputs, tmp_path / "card")
         assert "| last blessed model | " in (card / "README.md").read_text()
         assert model_card.differences(card, folders(inputs)) == []
+
+    def test_a_card_of_a_second_round_says_how_the_data_were_curated(self, inputs, tmp_path):
+        inputs["plan"] = CurationPlan(tmp_path / "plan")
+        inputs["plan"].uri.mkdir()
+        counts = {"merged_people": 3, "dropped_people": 2, "dropped_pictures": 41, "hard": 5}
+        facts = {"version": "abc123", "counts": counts, "model": {"name": "facenet"}}
+        facts["after"] = {"num_people": 19, "num_images": 1417}
+        write_json(inputs["plan"].uri / "curation.json", facts)
+        card, _ = run(inputs, tmp_path / "card")
+        text = " ".join((card / "README.md").read_text().split())
+        assert "curated: there were 7 face crops of 2 people; 1 crops were refused" in text
+        assert "`abc123`, judged by facenet, merged 3 people into others" in text
+        assert "dropped 2 people and 41 pictures. The training saw 1,417 crops of 19 people" in text
+        assert model_card.differences(card, folders(inputs)) == []
+        (inputs["plan"].uri / "curation.json").unlink()
+        with pytest.raises(ComponentError, match=re.escape("plan/curation.json")):
+            run(inputs, tmp_path / "again")
+
+    def test_a_card_of_data_as_they_came_speaks_of_no_curation(self, card):
+        text = (card / "README.md").read_text()
+        assert "The training saw 7 face crops of 2 people; 1 crops were refused" in text
+        assert "curat" not in text
 
     def test_what_was_not_measured_says_so(self, inputs, tmp_path):
         def forget(content):

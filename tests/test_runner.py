@@ -203,6 +203,33 @@ def test_the_baseline_is_the_last_blessed_model_and_never_the_candidate(tmp_path
     assert baseline("4", "good") == ("A3", False)
 
 
+def judged_twice(shout, verdict):
+    """Two rounds: the second model is judged, the first is none of an earlier run."""
+    components = pipeline(shout=shout)
+    first = components[0].outputs["model"]
+    second = Shout(Params(shout + "2"), examples=components[1].outputs["examples"])
+    model = second.with_id("Shout.again").outputs["model"]
+    baseline = LatestBlessedModel(model, besides=(first,))
+    return [*components, second, Judge(Params(verdict), model=model, baseline_model=baseline)]
+
+
+def test_two_of_one_class_live_under_their_own_ids(tmp_path):
+    results = run(tmp_path, judged_twice("!", "good"))
+    assert list(results) == ["Source", "Shout", "Shout.again", "Judge"]
+    assert (tmp_path / "Shout.again/model/1/model").read_text() == "A!2"
+    assert skipped(run(tmp_path, judged_twice("!", "good"))) == set(results)
+
+
+def test_the_baseline_is_of_an_earlier_run_whichever_component_made_it(tmp_path):
+    def baseline(components):
+        return run(tmp_path, components)["Judge"].outputs["blessing"].properties["baseline"]
+
+    assert baseline(judged("1", "good")) is None
+    assert baseline(judged_twice("1", "good")) is None, "A1 is the first round of this run"
+    assert baseline(judged_twice("3", "bad")) == "A12"
+    assert baseline(judged("4", "good")) == "A12", "the second round's model was blessed"
+
+
 KILLED_RUN = """
     import os, signal, sys
     from pathlib import Path

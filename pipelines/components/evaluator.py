@@ -16,7 +16,7 @@ from facezoo.data.records import read_records
 from facezoo.models import FaceModel, model_fingerprint
 from pipelines.artifacts import Artifact, Examples, Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Component, ComponentError, Context, Counts
-from pipelines.embedding import BASELINE, MODEL, NAMES, EmbedBatch, embed_shards
+from pipelines.embedding import BASELINE, MODEL, NAMES, UNCURATED, EmbedBatch, embed_shards
 from pipelines.evaluation_pictures import write_pictures
 from pipelines.holdout import check_holdout, score_holdout
 from pipelines.json_files import write_json
@@ -118,18 +118,23 @@ def judge(auc: Mapping[str, float], min_auc: float) -> tuple[bool, list[str]]:
         min_auc: What it must reach as well.
 
     Returns:
-        Whether it is strictly better than all of them, and one sentence for each comparison.
+        Whether it is strictly better than all of them, and not worse than the model before
+        curation; and one sentence for each comparison.
     """
-    own = auc[MODEL]
-    rivals = [name for name in NAMES if name in auc and name != MODEL]
-    reasons = [
-        f"AUC {own:.4f} {'is' if own > auc[name] else 'is not'} above {auc[name]:.4f} of the "
-        f"{NAMES[name]}"
-        for name in rivals
-    ]
+    own, rivals = auc[MODEL], [name for name in NAMES if name in auc and name != MODEL]
+    found = [_compare(own, name, auc[name]) for name in rivals]
     if own < min_auc:
-        reasons.append(f"AUC {own:.4f} is below min_auc {min_auc:.4f}")
-    return own >= min_auc and all(own > auc[name] for name in rivals), reasons
+        found.append((False, f"AUC {own:.4f} is below min_auc {min_auc:.4f}"))
+    return all(beaten for beaten, _ in found), [reason for _, reason in found]
+
+
+def _compare(own: float, name: str, rival: float) -> tuple[bool, str]:
+    if name == UNCURATED:
+        # Cleaner data that cost nothing are worth having.
+        beaten, words = own >= rival, ("is below", "is not below")
+    else:
+        beaten, words = own > rival, ("is not above", "is above")
+    return beaten, f"AUC {own:.4f} {words[beaten]} {rival:.4f} of the {NAMES[name]}"
 
 
 def check_finite(embeddings: Mapping[str, NDArray]) -> None:
@@ -162,12 +167,14 @@ class Evaluator(Component):
         transformed_examples: Face crops.
         model: `model.keras` and `preset.json`.
         baseline_model: The last blessed model, if there is one.
+        uncurated_model: The model of the first round, if this is the second, on cleaned data.
 
     Outputs:
         evaluation: `metrics.json`, `thresholds.json`, `roc.png`, `distances.png`, and
-            `tensorboard/` with one run for each of the model, raw pixels, the untrained network
-            and the last blessed model. With `num_splits` also `holdout.json`: of each of them the
-            VAL at FAR 1e-3 on all pairs of each split, the mean and its standard error.
+            `tensorboard/` with one run for each of the model, raw pixels, the untrained network,
+            the model before curation and the last blessed model. With `num_splits` also
+            `holdout.json`: of each of them the VAL at FAR 1e-3 on all pairs of each split, the
+            mean and its standard error.
         blessing: `BLESSED` or `NOT_BLESSED`, an empty file; the properties `blessed` (1 or 0),
             `current_model` and `baseline_model` (fingerprints) and `reasons`.
 
@@ -175,12 +182,13 @@ class Evaluator(Component):
         Deterministic on one kind of machine: batches, their order and the untrained network's
         weights are fixed. No random choice, no sampling of pairs. A record that is damaged, gets
         lost on the way or cannot be decoded stops the run. A model is blessed only if its AUC is
-        strictly above that of raw pixels, of the untrained network and of the last blessed model.
+        strictly above that of raw pixels, of the untrained network and of the last blessed model,
+        and not below that of the model before curation.
         Thresholds are chosen on half of the people and tested on the other half.
     """
 
     INPUTS = {"transformed_examples": Examples, "model": Model}
-    OPTIONAL_INPUTS = {"baseline_model": Model}
+    OPTIONAL_INPUTS = {BASELINE: Model, UNCURATED: Model}
     OUTPUTS = {"evaluation": ModelEvaluation, "blessing": ModelBlessing}
     Params = Params
 
@@ -191,15 +199,16 @@ class Evaluator(Component):
         context: Context,
     ) -> Counts:
         params, examples = self.params, inputs["transformed_examples"]
-        model, baseline = inputs["model"], inputs.get(BASELINE)
+        model = inputs["model"]
+        others = {name: inputs[name] for name in self.OPTIONAL_INPUTS if inputs.get(name)}
         shards = examples.shards(params.split)
         label, datasets = read_labels(shards)
         check_people(label, params)
         candidate = load_model(model)
-        if baseline is not None:
-            load_model(baseline)
+        for other in others.values():
+            load_model(other)
         folder = outputs["evaluation"].uri
-        embed = EmbedBatch(str(model.uri), None if baseline is None else str(baseline.uri))
+        embed = EmbedBatch(str(model.uri), {name: str(one.uri) for name, one in others.items()})
         embeddings, label = embed_shards(shards, embed, params.batch_size, folder, context)
         check_finite(embeddings)
         scores = {
@@ -209,7 +218,8 @@ class Evaluator(Component):
         blessed, reasons = judge({name: scores[name]["auc"] for name in scores}, params.min_auc)
         counts = count_pairs(label)
         verdict = {"blessed": blessed, "reasons": reasons}
-        write_json(folder / "metrics.json", {BASELINE: None, **scores, **counts, **verdict})
+        absent = dict.fromkeys(self.OPTIONAL_INPUTS)
+        write_json(folder / "metrics.json", {**absent, **scores, **counts, **verdict})
         facts = {**counts, "split": params.split, "datasets": datasets}
         table = evaluation.table_of_halves(
             embeddings[MODEL], label, bound_to(candidate), SOURCE.format(**facts)
@@ -219,7 +229,7 @@ class Evaluator(Component):
         if params.num_splits:
             found = score_holdout(embeddings, label, params.num_splits, folder, context)
             write_json(folder / "holdout.json", found)
-        bless(outputs["blessing"], verdict, model, baseline)
+        bless(outputs["blessing"], verdict, model, others.get(BASELINE))
         return {
             "people": counts["num_identities"],
             "images": counts["num_images"],

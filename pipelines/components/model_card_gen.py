@@ -12,6 +12,7 @@ from facezoo.data.sources import ORL
 from pipelines import card_facts, model_card
 from pipelines.artifacts import (
     Artifact,
+    CurationPlan,
     Examples,
     ExampleStatistics,
     Model,
@@ -73,6 +74,7 @@ class ModelCardGen(Component):
     Inputs:
         model, model_run, evaluation, model_blessing, pushed_model: What the card tells of.
         transformed_examples, statistics: What the model was trained on.
+        plan: By which these were cleaned before; none if they were not.
 
     Outputs:
         model_card: `README.md`, the card; `card.json`, every fact in it with the report and the
@@ -97,6 +99,7 @@ class ModelCardGen(Component):
         "transformed_examples": Examples,
         "statistics": ExampleStatistics,
     }
+    OPTIONAL_INPUTS = {"plan": CurationPlan}
     OUTPUTS = {"model_card": ModelCard}
     Params = Params
 
@@ -107,7 +110,8 @@ class ModelCardGen(Component):
         context: Context,
     ) -> Counts:
         folder = outputs["model_card"].uri
-        reports = card_facts.Reports({key: artifact.uri for key, artifact in inputs.items()})
+        given = {key: artifact.uri for key, artifact in inputs.items() if artifact is not None}
+        reports = card_facts.Reports(given)
         try:
             facts = write_card(folder, reports, self.params.data_license)
             write_preset(folder, reports)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from pipelines.components.curator import Curator
 from pipelines.components.evaluator import Evaluator
 from pipelines.components.example_gen import ExampleGen
 from pipelines.components.example_validator import ExampleValidator
@@ -24,6 +25,7 @@ class PipelineConfig:
     example_validator: ExampleValidator.Params = field(default_factory=ExampleValidator.Params)
     transform: Transform.Params = field(default_factory=Transform.Params)
     train: Trainer.Params = field(default_factory=Trainer.Params)
+    curator: Curator.Params = field(default_factory=Curator.Params)
     evaluator: Evaluator.Params = field(default_factory=Evaluator.Params)
     infra_validator: InfraValidator.Params = field(default_factory=InfraValidator.Params)
     pusher: Pusher.Params = field(default_factory=Pusher.Params)
