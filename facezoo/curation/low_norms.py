@@ -30,7 +30,7 @@ class LowNorms:
             None leaves it to `percentile`.
         percentile: Share of the pictures, in [0, 100), that is taken to be poor where there is no
             threshold; 0 finds none.
-        per_identity: Takes the percentile of each person's own pictures.
+        per_identity: Takes the percentile of each person's own pictures: so many of them, rounded.
         action: `"keep"` lists the pictures, `"drop"` drops them.
 
     Raises:
@@ -122,7 +122,8 @@ def norm_order(faces: Faces, count: int, per_identity: bool = False) -> NormOrde
     check_norms(faces.norm)
     norm = faces.norm.astype(np.float64)
     if per_identity:
-        norm = norm / np.maximum(_of_each_person(faces, 50.0), np.finfo(np.float32).tiny)
+        median = _of_each_person(faces, (faces.num_images_of() - 1) // 2)
+        norm = norm / np.maximum(median, np.finfo(np.float32).tiny)
     order = np.argsort(norm, kind="stable")
     return NormOrder(order[:count], order[::-1][:count])
 
@@ -147,15 +148,20 @@ def _limits(faces: Faces, options: LowNorms) -> NDArray[np.float32]:
     if options.threshold is not None:
         return np.full(faces.num_images, options.threshold, np.float32)
     if options.per_identity:
-        return _of_each_person(faces, options.percentile)
+        return _below_share(faces, options.percentile)
     limit = np.percentile(faces.norm, options.percentile, method="lower")
     return np.full(faces.num_images, limit, np.float32)
 
 
-def _of_each_person(faces: Faces, percentile: float) -> NDArray[np.float32]:
-    """Returns the percentile of each picture's person, [N]: always a norm that occurs."""
+def _below_share(faces: Faces, percentile: float) -> NDArray[np.float32]:
+    """Returns the norm that this share of each person's pictures, rounded, lies below, [N]."""
+    place = np.ceil(faces.num_images_of() * percentile / 100 - 0.5)
+    return _of_each_person(faces, np.maximum(place, 0).astype(np.int64))
+
+
+def _of_each_person(faces: Faces, place: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Returns the norm at a place, int [P], in the order of each picture's person, [N]."""
     order = np.lexsort((faces.norm, faces.label))
     counts = faces.num_images_of()
     first = np.cumsum(counts) - counts
-    place = np.floor((counts - 1) * percentile / 100).astype(np.int64)
     return faces.norm[order[first + place]][faces.label]
