@@ -169,6 +169,7 @@ def test_a_worse_candidate_than_the_last_blessed_model_is_not_blessed(compared):
     assert (folder / "tensorboard" / "baseline_model").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first, blessed", [("good", True), ("worse", True), ("better", False)])
 def test_a_second_round_is_blessed_if_it_is_not_worse_than_the_first(
     examples, good, worse, tmp_path, first, blessed

@@ -47,6 +47,7 @@ def test_the_farthest_negative_stands_in_where_none_is_beyond():
     assert mine_triplets(points, label, negatives="semi-hard").tolist() == [[0, 1, 3], [1, 0, 2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block_size", [1, 13, 37, 1024])
 def test_of_copies_the_first_is_taken(block_size):
     """Products of matrices round the same numbers differently in different columns."""

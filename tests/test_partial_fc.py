@@ -40,6 +40,7 @@ def seen_classes(head, label=LABEL):
 
 
 class TestDrawing:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("num_classes", "num_sample"), [(1, 1), (7, 3), (7, 7), (100, 33)])
     def test_classes_differ_and_are_all_as_likely(self, num_classes, num_sample):
         seed, counts = keras.random.SeedGenerator(3), np.zeros(num_classes)
@@ -209,6 +210,7 @@ class TestModel:
         model.compile(keras.optimizers.Adam(0.01), loss)
         return model
 
+    @pytest.mark.slow
     def test_it_learns_and_evaluates(self):
         model, label = self.compiled(), np.arange(8, dtype="int32")
         before = model.evaluate(images(8), label, verbose=0, return_dict=True)["loss"]

@@ -121,6 +121,7 @@ def test_a_loss_that_is_no_number_is_told_without_a_folder_too():
         trained([Stage("bad", Broken(), FAST)])
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_takes_their_place():
     plain, _ = trained([Stage("one", CROSS_ENTROPY, Schedule(6, 0.01))])
     slow, _ = trained([Stage("one", CROSS_ENTROPY, Schedule(6, 0.01, ema=0.999))])
