@@ -106,11 +106,13 @@ def test_people_with_too_few_pictures_leave():
     assert PEOPLE[0] not in curation.cleaned.people
     assert (curation.cleaned.label[:2] == DROPPED).all()
     assert curation.cleaned.reason == {0: "few_images", 1: "few_images"}
-    reviewed = [Decision(KEEP, Subject(PEOPLE[0]), 1.0, {"review": {}})]
-    assert (
-        PEOPLE[0]
-        in curate(faces, replace(Rules(), min_images=3), None, (), reviewed).cleaned.people
-    )
+    subjects = Subject(PEOPLE[0]), Subject(PEOPLE[1], None, PEOPLE[2])
+    reviewed = [Decision(KEEP, one, 1.0, {"review": {}}) for one in subjects]
+    published = [Finding("published_list", subjects[1], MERGE, 1.0, {})]
+    kept = curate(faces, replace(Rules(), min_images=3), None, published, reviewed)
+    assert PEOPLE[0] in kept.cleaned.people
+    said = {one.subject: one.evidence["review"]["proposed"] for one in kept.decisions}
+    assert said == {subjects[0]: DROP, subjects[1]: MERGE}
     with pytest.raises(ValueError, match="min_images must be at least 1"):
         Rules(min_images=0)
 

@@ -101,8 +101,10 @@ def curate(
     pictures = _judge_pictures(faces, rules, centers, group, people)
     decisions = (*people, *overrule(decide(pictures), about_pictures))
     cleaned = clean(faces, decisions)
-    if few := _few_images(cleaned, rules.min_images):
-        decisions = overrule((*decide(few), *decisions), about_people)
+    if few := decide(_few_images(cleaned, rules.min_images)):
+        subjects = {one.subject for one in few}
+        few = overrule(few, [one for one in about_people if one.subject in subjects])
+        decisions = (*few, *(one for one in decisions if one.subject not in subjects))
         cleaned = clean(faces, decisions)
     return Curation(decisions, cleaned, _hardest(faces, rules.hard, centers, cleaned, decisions))
 
