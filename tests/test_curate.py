@@ -1,5 +1,6 @@
 """All rules of curation together: their order, a head beside means, a review above all."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from facezoo.curation import (
     curate,
     curation_report,
 )
+from facezoo.data.near_duplicates import PictureHashes, hash_picture
 
 NUM_PEOPLE, PICTURES, DIM = 10, 8, 32
 PEOPLE = tuple(Person("set", f"p{row}") for row in range(NUM_PEOPLE))
@@ -72,6 +74,28 @@ def test_two_names_become_one_before_labels_are_judged():
     assert len(apart.cleaned.people) == NUM_PEOPLE + 1
     assert len(curate(faces).cleaned.people) == NUM_PEOPLE
     assert curate(faces).cleaned.num_images == faces.num_images
+
+
+def test_a_group_is_made_without_whom_a_person_told_apart():
+    label = np.repeat(np.arange(NUM_PEOPLE), PICTURES)
+    label[3:5], label[5:8] = NUM_PEOPLE, NUM_PEOPLE + 1
+    faces = make_faces(label)
+    assert len(curate(faces).cleaned.people) == NUM_PEOPLE
+    couple = Subject(faces.people[NUM_PEOPLE], None, faces.people[NUM_PEOPLE + 1])
+    apart = curate(faces, reviewed=[Decision(KEEP, couple, 1.0, {"review": {}})])
+    assert len(apart.cleaned.people) == NUM_PEOPLE + 1
+    assert sum(one.action == MERGE for one in couples(apart)) == 1
+    assert not [one for one in apart.decisions if "held_apart" in one.evidence]
+
+
+def test_one_photograph_under_two_names_of_one_person_stays_once():
+    faces = split_first()
+    pixels = np.random.default_rng(1).integers(0, 255, (faces.num_images, 24, 24, 3), np.uint8)
+    pixels[1] = pixels[PICTURES - 1]
+    faces = replace(faces, hashes=PictureHashes.stack(list(map(hash_picture, pixels))))
+    assert faces.person(1) != faces.person(PICTURES - 1)
+    gone = np.flatnonzero(curate(faces).cleaned.label == DROPPED)
+    assert gone.size == 1 and gone[0] in (1, PICTURES - 1)
 
 
 def test_wrong_labels_are_dropped_unless_a_person_says_otherwise():
@@ -143,6 +167,26 @@ class TestHead:
         found = couples(curate(faces, centers=centers.astype(np.float32)))
         assert [one.action for one in found] == [KEEP]
         assert "duplicate_center" in found[0].evidence
+
+    def test_what_the_head_alone_finds_joins_no_group_of_the_means(self, monkeypatch):
+        def finding(one, other):
+            subject = Subject(PEOPLE[one], None, PEOPLE[other])
+            return Finding("duplicate_person", subject, MERGE, 0.9, {})
+
+        def find(faces, options, centers, separate):
+            by_head = [finding(1, 2), finding(2, 3), finding(4, 5)]
+            return [finding(1, 2)] if centers is None else by_head
+
+        # The function of that name hides its module in the package.
+        module = sys.modules[curate.__module__]
+        monkeypatch.setattr(module, "find_duplicate_people", find)
+        faces = make_faces()
+        found = couples(curate(faces, centers=self.centers(faces).astype(np.float32)))
+        assert {(str(one.subject), one.action, *one.evidence) for one in found} == {
+            ("set/p1 and set/p2", MERGE, "duplicate_person"),
+            ("set/p2 and set/p3", KEEP, "duplicate_center"),
+            ("set/p4 and set/p5", MERGE, "duplicate_center"),
+        }
 
     def test_another_models_head_is_refused(self):
         faces = make_faces()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -218,6 +219,11 @@ class TestCleaned:
         assert cleaned.label.tolist() == [0, 0, 0, 0, 1, 1, 0, 0]
         assert cleaned.num_images == 8
 
+    def test_who_lost_every_picture_is_part_of_nobody(self):
+        gone = [Decision(DROP, Subject(ANN, f"ann/{one}.png"), 1.0, {}) for one in "ab"]
+        cleaned = clean(make_faces(), [merge(ANN, BEN), *gone])
+        assert cleaned.members == ((BEN,), (CAT,), (DAN,))
+
     def test_dropped_pictures_and_people(self):
         decisions = [
             Decision(DROP, Subject(ANN, "ann/b.png"), 1.0, {"x": {}, "y": {}}),
@@ -235,6 +241,9 @@ class TestCleaned:
         assert who_is_who(make_faces(), plan).tolist() == [1, 1, 2, 3]
         by_hand = [merge(BEN, CAT, review={}), merge(ANN, BEN, rule={}), apart]
         assert who_is_who(make_faces(), by_hand).tolist() == [0, 2, 2, 3]
+        assert who_is_who(make_faces(), by_hand[::-1]).tolist() == [0, 2, 2, 3]
+        doubtful = replace(apart, evidence={"rule": {}})
+        assert who_is_who(make_faces(), [*plan[:2], doubtful]).tolist() == [2, 2, 2, 3]
         with pytest.raises(ValueError, match="contradicts itself"):
             who_is_who(make_faces(), [merge(ANN, BEN, review={}), by_hand[0], apart])
 
