@@ -230,6 +230,7 @@ def _make_rule(rule: str | Mapping[str, Any], given: Mapping[str, Any]) -> Margi
             "rule must be a head that acts on one plain cosine per class, such as 'cosface', "
             f"'arcface' or 'adaface'. Received: {rule!r}."
         )
-    known = inspect.signature(cls).parameters
+    # Of the class itself, Python 3.11.2 gives that of Keras' `__new__`.
+    known = inspect.signature(cls.__init__).parameters
     given = {key: value for key, value in given.items() if key in known}
     return cls(**{**defaults, **described, **given}, name="rule")

@@ -50,8 +50,9 @@ def within_sets(loss: MiningLoss, head: MarginHead | None) -> MiningLoss:
 def _one_head(recipe: "Recipe", num_classes: int) -> MarginHead:
     stage = recipe.margin
     arguments = {"num_classes": num_classes, "scale": stage.scale, "margin": stage.margin}
-    # A head such as normface has no margin to set.
-    known = inspect.signature(registry.get("head", stage.head)[0]).parameters
+    # A head such as normface has no margin to set. Of a class itself, Python 3.11.2 gives the
+    # signature of Keras' `__new__`.
+    known = inspect.signature(registry.get("head", stage.head)[0].__init__).parameters
     return create_head(
         stage.head, **{name: value for name, value in arguments.items() if name in known}
     )

@@ -327,7 +327,7 @@ def check_bad_num_classes_raises(cls):
 
 
 def check_bad_scale_raises(cls):
-    if "scale" not in inspect.signature(cls).parameters:
+    if "scale" not in inspect.signature(cls.__init__).parameters:
         return
     with pytest.raises(ValueError, match="scale must be above 0"):
         cls(**{**cls.TINY, "scale": 0.0})
