@@ -73,6 +73,9 @@ def test_two_names_become_one_before_labels_are_judged():
     reviewed = [Decision(KEEP, couple.subject, 1.0, {"review": {}})]
     apart = curate(faces, reviewed=reviewed)
     assert len(apart.cleaned.people) == NUM_PEOPLE + 1
+    (told,) = couples(apart)
+    assert told.action == KEEP and told.evidence["review"] == {"proposed": MERGE}
+    assert told.evidence["duplicate_person"] == couple.evidence["duplicate_person"]
     assert len(curate(faces).cleaned.people) == NUM_PEOPLE
     assert curate(faces).cleaned.num_images == faces.num_images
 

@@ -122,6 +122,10 @@ def _find_people(
     nobody has looked at the group as a whole.
     """
     found = find_duplicate_people(faces, options, None, separate)
+    if separate:
+        # What spoke for a couple whom a person told apart is still to be read in the plan.
+        freely = find_duplicate_people(faces, options)
+        found += [one for one in freely if frozenset(one.subject[::2]) in separate]
     if centers is None:
         return found
     known = {one.subject for one in found}
