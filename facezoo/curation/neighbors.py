@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facezoo.metrics.nearest import nearest
+from facezoo.metrics import nearest_others
 
 _ROWS_AT_ONCE: Final = 2**10
 _MOST_COLUMNS: Final = 2**14
@@ -23,12 +23,10 @@ def nearest_pictures(embedding: NDArray[np.float32], count: int) -> NDArray[np.i
     Returns:
         int64 [N, min(count, N - 1)], nearest first.
     """
-    rows = np.arange(len(embedding))
-    index = nearest(embedding, embedding, min(count + 1, len(embedding)))[1]
-    # Among equal pictures the own row need not be the first, nor be found at all.
-    is_left_out = index == rows[:, None]
-    is_left_out[:, -1] |= ~is_left_out.any(axis=1)
-    return index[~is_left_out].reshape(len(embedding), -1)
+    count = min(count, len(embedding) - 1)
+    if count == 0:
+        return np.zeros((len(embedding), 0), np.int64)
+    return nearest_others(embedding, count)[1]
 
 
 def couples_above(embedding: NDArray[np.float32], cosine: float) -> Couples:

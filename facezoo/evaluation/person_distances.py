@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facezoo.metrics import nearest
+from facezoo.metrics import nearest, nearest_others
 
 # Squared L2 distance of unrelated directions: of somebody whose mean is zero to everybody.
 _UNRELATED: Final = 2.0
@@ -46,9 +46,5 @@ def nearest_strangers(embedding: NDArray[np.float32], count: int) -> NDArray[np.
     known = np.flatnonzero(embedding.any(axis=1))
     num_others = min(count, len(known) - 1)
     if num_others > 0:
-        found, index = nearest(embedding[known], embedding[known], num_others + 1)
-        itself = index == np.arange(len(known))[:, None]
-        # Of many equal means, the first may have pushed a person out of their own answer.
-        itself[~itself.any(axis=1), -1] = True
-        distance[known, :num_others] = found[~itself].reshape(len(known), num_others)
+        distance[known, :num_others] = nearest_others(embedding[known], num_others)[0]
     return np.sort(distance, axis=1)
