@@ -111,6 +111,8 @@ def test_wrong_labels_are_dropped_unless_a_person_says_otherwise():
     reviewed = [Decision(KEEP, Subject(faces.person(17), faces.file[17]), 1.0, {"review": {}})]
     kept = curate(faces, reviewed=reviewed)
     assert np.flatnonzero(kept.cleaned.label == DROPPED).tolist() == [0, 42]
+    # What a person kept is beyond doubt, and hard indeed.
+    assert 17 in kept.hard.rows and 17 not in curation.hard.rows
     told = next(one for one in kept.decisions if one.subject.file == faces.file[17])
     assert told.evidence["review"] == {"proposed": DROP} and "wrong_label" in told.evidence
 

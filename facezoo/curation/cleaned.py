@@ -127,7 +127,7 @@ def class_map(cleaned: Cleaned) -> dict[str, Any]:
 
 
 def _dropped(faces: Faces, decisions: Iterable[Decision]) -> dict[int, str]:
-    place = {(faces.person(row), file): row for row, file in enumerate(faces.file)}
+    place = faces.rows_of_pictures()
     rows_of: dict[Person, list[int]] = {person: [] for person in faces.people}
     for (person, _), row in place.items():
         rows_of[person].append(row)

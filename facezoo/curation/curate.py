@@ -206,12 +206,12 @@ def _hardest(
     cleaned: Cleaned,
     decisions: Sequence[Decision],
 ) -> HardSet:
-    """Selects from what is left; what is in doubt may be wrong, and is not hard but noise."""
+    """Selects from what is left; what a rule doubts, and no person kept, may be noise."""
     left = np.flatnonzero(cleaned.label != DROPPED)
     remaining = faces.merge(who_is_who(faces, decisions)).select(left)
     if centers is not None:
         centers = _centers_after(remaining, faces, centers)
-    doubtful = {(one.subject.person, one.subject.file) for one in decisions if one.subject.file}
+    doubtful = {one.subject[:2] for one in decisions if REVIEW not in one.evidence}
     excluded = np.array(
         [(remaining.person(place), file) in doubtful for place, file in enumerate(remaining.file)]
     )

@@ -12,7 +12,7 @@ from facezoo.curation.faces import Faces
 from facezoo.curation.leave_one_out import class_totals
 from facezoo.curation.neighbors import couples_above
 from facezoo.curation.plan import DROP, KEEP, Finding, Subject
-from facezoo.data.near_duplicates import PictureHashes, near_pairs
+from facezoo.data.near_duplicates import PictureHashes, find_exact, near_pairs
 
 DUPLICATE_PICTURE: Final = "duplicate_picture"
 EQUAL, NEAR, ALIKE = "equal", "near", "alike"
@@ -96,8 +96,9 @@ def find_duplicate_pictures(
     group = np.arange(faces.num_images)
     if faces.hashes is not None:
         first, second, _ = near_pairs(faces.hashes)
-        equal = _equal_pairs(faces.hashes)
-        first, second = np.concatenate([first, equal[0]]), np.concatenate([second, equal[1]])
+        # Each with the first of the same pixels, which may be itself; not all pictures are hashed.
+        equal = find_exact(faces.hashes, faces.hashes)
+        first, second = np.append(first, equal), np.append(second, np.arange(len(equal)))
         group = _components(faces.num_images, first, second)
         total = class_totals(faces.embedding, faces.label, faces.num_people)
         for rows in _members(group):
@@ -107,14 +108,6 @@ def find_duplicate_pictures(
     if options.max_cosine is not None:
         alike = _alike(faces, options.max_cosine, group)
     return [found[row] for found in (duplicates, alike) for row in sorted(found)]
-
-
-def _equal_pairs(hashes: PictureHashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Couples the pictures of the same pixels, each with the first of them."""
-    _, first, which = np.unique(hashes.digest, axis=0, return_index=True, return_inverse=True)
-    first = first[which.ravel()]
-    later = np.flatnonzero(first < np.arange(len(first)))
-    return first[later], later
 
 
 def _components(

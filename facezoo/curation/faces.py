@@ -104,6 +104,10 @@ class Faces:
         """Whom a picture is said to show in its data set, whoever that was merged into."""
         return self.people[self.label[row]] if self.named is None else self.named[row]
 
+    def rows_of_pictures(self) -> dict[tuple[Person, str], int]:
+        """Where every picture stands, by whom its data set names and by its file."""
+        return {(self.person(row), file): row for row, file in enumerate(self.file)}
+
     def num_images_of(self) -> NDArray[np.int64]:
         """How many pictures everybody has, int64 [P]."""
         return np.bincount(self.label, minlength=self.num_people)

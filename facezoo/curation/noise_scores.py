@@ -85,7 +85,7 @@ def dropped_rows(faces: Faces, said: Iterable[Said]) -> set[int]:
         KeyError: A picture is not among the faces.
     """
     subjects = [one.subject for one in said if one.action == DROP]
-    place = {(faces.person(row), file): row for row, file in enumerate(faces.file)}
+    place = faces.rows_of_pictures()
     rows = {place[one.person, one.file] for one in subjects if one.file is not None}
     gone = {one.person for one in subjects if one.file is None}
     return rows | {row for row in range(faces.num_images) if gone and faces.person(row) in gone}

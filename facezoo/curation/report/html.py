@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from numpy.typing import ArrayLike
 
+from facezoo.curation.account import FORMAT
 from facezoo.curation.faces import Faces
 from facezoo.curation.low_norms import LOW_NORM
 from facezoo.curation.plan import Decision
@@ -15,7 +16,6 @@ from facezoo.curation.report.norms import norm_figure, norm_sheets, sheet
 from facezoo.curation.report.sections import make_sections, sort_decisions
 from facezoo.pages import write_page
 
-FORMAT: Final = 1
 NUM_HARD: Final = 72
 _TEMPLATE: Final = (__package__, "curation.html.j2")
 
