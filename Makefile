@@ -32,7 +32,7 @@ lint: $(READY)
 $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
-		-c .ci/constraints.txt -e ".[demo,dev]"
+		-c .ci/constraints.txt -e ".[demo,dev,export,search,serving]"
 	touch $@
 
 $(BACKENDS): $(READY)
