@@ -18,11 +18,10 @@ from pipelines.component import ComponentError
 from pipelines.components.example_gen import ExampleGen
 from pipelines.components.transform import Transform
 from pipelines.examples_folder import read_quarantine
+from tests.bad_pictures import GREY, PHOTO, bad_input
 from tests.checks import component as checks
-from tests.photographs import encoded, make_people, photograph, raw_png, with_orientation
+from tests.photographs import encoded, make_people, photograph
 
-PHOTO = photograph(7)
-GREY = photograph(8, channels=1)
 ODD_NAMES = {
     b"umlaut/\xc3\xa4\xe2\x98\x83.png": "umlaut/ä☃.png",
     b"latin/\xe4.png": "latin/\\xe4.png",
@@ -85,25 +84,8 @@ def fill_with_bad_input(people):
     make_people(people)
     bad = people / "bad"
     bad.mkdir()
-    plain = encoded(photograph(9, 60, 50), "JPEG")
     content = {
-        "text.jpg": b"This is not an image.",
-        "truncated.jpg": plain[: len(plain) // 2],
-        "zero.png": b"",
-        "one_pixel.png": encoded(PHOTO[:1, :1], "PNG"),
-        "bomb.png": raw_png(50_000, 50_000, bits=8, color_type=2),
-        "cmyk.jpg": encoded(Image.fromarray(PHOTO).convert("CMYK"), "JPEG", quality=95),
-        "wide.png": encoded(GREY.astype(np.uint16) * 257, "PNG"),
-        "grey.jpg": encoded(GREY, "JPEG"),
-        "palette.png": encoded(Image.fromarray(PHOTO).quantize(32), "PNG"),
-        "animated.webp": encoded(
-            Image.fromarray(PHOTO),
-            "WEBP",
-            lossless=True,
-            save_all=True,
-            append_images=[Image.fromarray(255 - PHOTO)],
-        ),
-        "rotated.jpg": encoded(PHOTO, "JPEG", exif=with_orientation(6)),
+        **bad_input(),
         "secret.png": encoded(photograph(10), "PNG"),
         "twin_b.png": encoded(photograph(11), "PNG"),
         "twin_a.png": encoded(photograph(11), "PNG"),

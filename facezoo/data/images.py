@@ -64,14 +64,13 @@ def normalize(data: bytes, max_pixels: int = MAX_PIXELS, min_size: int = 1) -> E
         UnreadableImage: The bytes are no image, damaged, too large or too small.
     """
     image = _open(data, max_pixels)
+    orientation = _orientation(image)
     width, height = image.size
     if min(width, height) < min_size:
         raise UnreadableImage(
             f"too small: {width} x {height} pixels, expected at least {min_size} x {min_size}"
         )
-    pixels = _decode(image, data)
-    orientation = _orientation(image)
-    pixels = _upright(pixels, orientation)
+    pixels = _upright(_decode(image, data), orientation)
     height, width = pixels.shape[:2]
     if orientation == 1 and _is_plain(image, data):
         plain_format = "png" if image.format == "PNG" else "jpeg"
@@ -89,8 +88,8 @@ def decode_rgb(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         UnreadableImage: The bytes are no image, damaged or too large.
     """
     image = _open(data, max_pixels)
-    pixels = _decode(image, data)
-    pixels = _upright(pixels, _orientation(image))
+    orientation = _orientation(image)
+    pixels = _upright(_decode(image, data), orientation)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=-1)
 
 
@@ -183,12 +182,27 @@ def _to_8_bits(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):
         # The high byte gives 8-bit data back exactly, whether it was widened by 256 or by 257.
         return (np.asarray(image) >> 8).astype(np.uint8)
+    if image.mode == "CMYK":
+        return _cmyk_to_rgb(image)
     return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
 
 
+def _cmyk_to_rgb(image: Image.Image) -> np.ndarray:
+    # TensorFlow's arithmetic: Pillow rounds otherwise, and takes every file for one of Adobe's,
+    # which hold the colours inverted.
+    light = 255 - np.asarray(image).astype(np.uint16)
+    if "adobe" not in image.info:
+        light = 255 - light
+    return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+
+
 def _orientation(image: Image.Image) -> int:
+    """Of a picture that is not decoded yet: EXIF data behind the pixels are not looked for."""
+    exif = Image.Exif()
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # Not `getexif`, which also believes XMP, unlike browsers and our graph.
+        exif.load(image.info.get("exif", b""))
+        value = exif.get(ExifTags.Base.Orientation, 1)
     # Broken EXIF data say nothing about the picture, which may be whole.
     except Exception:
         return 1
