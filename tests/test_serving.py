@@ -1,11 +1,10 @@
-"""Serving: every signature answers as Keras does, in inference mode, with reproducible bytes."""
+"""The exported model: its signatures, its bytes, and its reader."""
 
 import hashlib
 import shutil
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,22 +12,24 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 import facezoo
 from facezoo import serving
-from facezoo.backbones import MobileFaceNet
-from facezoo.data.decode import decode_and_resize, decode_image
+from facezoo.data.images import decode_rgb
 from facezoo.data.records import read_records
+from facezoo.models import model_fingerprint
+from facezoo.serving.saved_model import read_saved_model
+from tests.served import make_model as make_network
+from tests.served import make_photographs, make_thresholds, prepare
+from tests.small_model import EMBEDDING_DIM as DIM
+from tests.small_model import small_model
 
-DIM = 6
-SIGNATURES = {"serving_default", "embed_bytes", "embed_image", "embed"}
 WARMUP = "assets.extra/tf_serving_warmup_requests"
+
+# What a server must never do for a stranger.
+FORBIDDEN_OPS = {"ReadFile", "WriteFile", "MatchingFiles", "TFRecordDataset", "PyFunc"}
 
 
 def make_model(seed=0):
     """A small model whose batch normalisation tells training from inference."""
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    backbone = MobileFaceNet(**MobileFaceNet.TINY, name="tiny")
-    head = facezoo.create_head("cosface", num_classes=5)
-    model = facezoo.create_model(backbone, DIM, head, embedding={"batch_norm": True})
+    model = small_model(facezoo.create_head("cosface", num_classes=5), batch_norm=True)
     random = np.random.default_rng(seed)
     for variable in model.variables:
         if "moving" in variable.name:
@@ -53,7 +54,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "1"
-    serving.export_saved_model(model, folder)
+    serving.export_saved_model(model, folder, thresholds=make_thresholds(model))
     return folder
 
 
@@ -64,17 +65,12 @@ def loaded(folder):
 
 @pytest.fixture(scope="module")
 def photographs():
-    """Two JPEGs and a PNG, of two sizes, none of which is the network's."""
-    random = np.random.default_rng(1)
-    jpegs = [random.integers(0, 256, (31, 22, 3), np.uint8) for _ in range(2)]
-    png = random.integers(0, 256, (13, 40, 3), np.uint8)
-    return [*(tf.io.encode_jpeg(one).numpy() for one in jpegs), tf.io.encode_png(png).numpy()]
+    return make_photographs()
 
 
 @pytest.fixture(scope="module")
 def image(model, photographs):
-    pixels = tf.stack([decode_and_resize(one, model.preprocessing) for one in photographs])
-    return model.preprocessing.standardize(pixels).numpy()
+    return prepare(model, photographs)
 
 
 @pytest.fixture(scope="module")
@@ -83,116 +79,151 @@ def answer(model, image):
 
 
 @pytest.fixture(scope="module")
-def requests(photographs, image, answer):
-    return serving.make_requests(photographs, image, answer)
+def served(folder):
+    return serving.load(folder)
+
+
+def nodes(folder):
+    """Every node of every function of an exported model."""
+    (graph,) = read_saved_model(folder / "saved_model.pb").meta_graphs
+    return [
+        node for function in graph.graph_def.library.function for node in function.node_def
+    ] + list(graph.graph_def.node)
+
+
+def inputs(signature):
+    return signature.structured_input_signature[1].values()
+
+
+def outputs(signature):
+    return signature.structured_outputs
 
 
 class TestExport:
     def test_signatures_with_their_inputs_and_outputs(self, loaded):
-        assert set(loaded.signatures) == SIGNATURES
-        inputs = {
-            name: [
-                (spec.name, spec.dtype, spec.shape.as_list())
-                for spec in one.structured_input_signature[1].values()
-            ]
+        pictures = {"image_bytes": (tf.string, [None])}
+        embedding = {"embedding": (tf.float32, [None, DIM]), "norm": (tf.float32, [None])}
+        valid = {"valid": (tf.bool, [None])}
+        of_pictures = (pictures, {**embedding, **valid})
+        pair = {"first_bytes": (tf.string, [None]), "second_bytes": (tf.string, [None])}
+        verdict = {
+            "distance": (tf.float32, [None]),
+            "same": (tf.bool, [None]),
+            "probability": (tf.float32, [None]),
+        }
+        texts = ("name", "model", "preprocessing", "distance", "alignment", "thresholds")
+        facts = {name: (tf.string, [None]) for name in texts}
+        coded = {"embedding_bytes": (tf.string, [None]), "norm": embedding["norm"], **valid}
+        found = {
+            name: (
+                {spec.name: (spec.dtype, spec.shape.as_list()) for spec in inputs(one)},
+                {key: (spec.dtype, spec.shape.as_list()) for key, spec in outputs(one).items()},
+            )
             for name, one in loaded.signatures.items()
         }
-        as_bytes = [("image_bytes", tf.string, [None])]
-        assert inputs == {
-            "serving_default": as_bytes,
-            "embed_bytes": as_bytes,
-            "embed_image": [("image", tf.uint8, [None, None, None, 3])],
-            "embed": [("image", tf.float32, [None, 16, 18, 3])],
+        assert found == {
+            "serving_default": of_pictures,
+            "embed_bytes": of_pictures,
+            "embed_flip": of_pictures,
+            "embed_landmarks": (
+                {**pictures, "landmarks": (tf.float32, [None, 5, 2])},
+                of_pictures[1],
+            ),
+            "embed_128": (pictures, coded),
+            "verify_pair": (pair, {**verdict, **valid}),
+            "embed_image": ({"image": (tf.uint8, [None, None, None, 3])}, embedding),
+            "embed": ({"image": (tf.float32, [None, 2, 2, 3])}, embedding),
+            "info": (
+                {"ignored": (tf.string, [None])},
+                {**facts, "byte_scale": (tf.float32, [None])},
+            ),
         }
-        for one in loaded.signatures.values():
-            shapes = {name: spec.shape.as_list() for name, spec in one.structured_outputs.items()}
-            assert shapes == {"embedding": [None, DIM], "norm": [None]}
-
-    def test_every_signature_answers_as_keras(self, loaded, requests):
-        assert {request.signature for request in requests} == SIGNATURES
-        for request in requests:
-            inputs = {
-                name: tf.constant(array.tolist() if array.dtype == object else array)
-                for name, array in request.inputs.items()
-            }
-            found = loaded.signatures[request.signature](**inputs)
-            for name, expected in request.outputs.items():
-                np.testing.assert_allclose(found[name], expected, atol=1e-5)
-
-    def test_pixels_of_any_size_equal_their_png(self, loaded):
-        pixels = np.random.default_rng(2).integers(0, 256, (50, 27, 3), np.uint8)
-        png = tf.io.encode_png(pixels)
-        from_image = loaded.signatures["embed_image"](image=tf.constant(pixels[None]))
-        from_bytes = loaded.signatures["embed_bytes"](image_bytes=png[None])
-        for name, values in from_image.items():
-            np.testing.assert_allclose(values, from_bytes[name], atol=1e-6)
 
     def test_inference_mode(self, loaded, image, answer):
         """In training mode an answer would depend on the other images of the batch."""
         alone = loaded.signatures["embed"](image=tf.constant(image[:1]))
         np.testing.assert_allclose(alone["embedding"], answer["embedding"][:1], atol=1e-5)
 
-    def test_weights_are_stored_once_and_without_the_head(self, model, folder):
-        stored = tf.train.list_variables(str(folder / "variables" / "variables"))
-        sizes = [np.prod(shape, dtype=int) for name, shape in stored if "VARIABLE" in name]
-        used = [*model.backbone.variables, *model.embedding.variables]
-        assert sorted(sizes) == sorted(np.prod(one.shape, dtype=int) for one in used)
+    def test_every_kernel_is_there_once_and_the_head_is_not(self, model, folder):
+        constants = [
+            tf.make_ndarray(node.attr["value"].tensor).tobytes()
+            for node in nodes(folder)
+            if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
+        ]
+        weights = [*model.backbone.trainable_weights, *model.embedding.trainable_weights]
+        kernels = [one.numpy() for one in weights if one.ndim > 1]
+        assert len(kernels) == 2
+        assert [constants.count(one.tobytes()) for one in kernels] == [1] * len(kernels)
+        assert model.head.trainable_weights[0].numpy().tobytes() not in constants
+
+    def test_nothing_in_the_graph_opens_a_file(self, folder):
+        assert FORBIDDEN_OPS.isdisjoint(node.op for node in nodes(folder))
 
     def test_no_trace_of_the_process(self, model, folder, tmp_path):
         """What TensorFlow counts in a process (functions, tensors) has gone on since `folder`."""
-        serving.export_saved_model(model, tmp_path / "again")
+        serving.export_saved_model(model, tmp_path / "again", thresholds=make_thresholds(model))
         assert digest(tmp_path / "again") == digest(folder)
         assert "fingerprint.pb" not in digest(folder)
 
     @pytest.mark.slow
-    def test_another_process_writes_the_same_bytes(self, folder, tmp_path):
+    def test_another_process_writes_the_same_bytes(self, tmp_path):
         code = (
-            "import sys; from tests.test_serving import make_model; from facezoo import serving;"
-            "serving.export_saved_model(make_model(), sys.argv[1])"
+            "import sys; from tests import served; from facezoo import serving;"
+            "serving.export_saved_model(served.make_model(), sys.argv[1])"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "other")], check=True)
-        assert digest(tmp_path / "other") == digest(folder)
+        serving.export_saved_model(make_network(), tmp_path / "one")
+        assert digest(tmp_path / "other") == digest(tmp_path / "one")
 
 
 class TestWarmup:
-    def test_every_signature_is_asked_in_real_protos(self, folder, tmp_path, requests, answer):
-        shutil.copytree(folder, tmp_path / "1")
-        serving.write_warmup(tmp_path / "1", requests)
-        logs = [
-            prediction_log_pb2.PredictionLog.FromString(record).predict_log
-            for record in read_records(tmp_path / "1" / WARMUP)
-        ]
-        names = [log.request.model_spec.signature_name for log in logs]
-        assert set(names) == SIGNATURES
-        recorded = tf.make_ndarray(logs[names.index("embed")].response.outputs["embedding"])
-        np.testing.assert_array_equal(recorded, answer["embedding"])
+    def test_requests_are_written_in_real_protos(self, tmp_path, image, answer):
+        serving.write_warmup(tmp_path, [serving.Request("embed", {"image": image}, answer)])
+        (record,) = read_records(tmp_path / WARMUP)
+        log = prediction_log_pb2.PredictionLog.FromString(record).predict_log
+        assert log.request.model_spec.signature_name == "embed"
+        np.testing.assert_array_equal(tf.make_ndarray(log.request.inputs["image"]), image)
+        for name, values in answer.items():
+            np.testing.assert_array_equal(tf.make_ndarray(log.response.outputs[name]), values)
 
-    def test_photographs_of_one_size_share_a_request(self, photographs, requests, answer):
-        asked = [request for request in requests if request.signature == "embed_image"]
-        assert [len(request.inputs["image"]) for request in asked] == [1, 2]
-        np.testing.assert_array_equal(asked[0].inputs["image"][0], decode_image(photographs[2]))
-        np.testing.assert_array_equal(asked[0].outputs["norm"], answer["norm"][2:])
-
-    def test_the_same_requests_give_the_same_bytes(self, tmp_path, requests):
+    def test_the_same_requests_give_the_same_bytes(self, tmp_path, image, answer):
         for name in ("one", "other"):
             (tmp_path / name).mkdir()
-            serving.write_warmup(tmp_path / name, requests)
+            request = serving.Request("embed", {"image": image}, answer)
+            serving.write_warmup(tmp_path / name, [request])
         assert digest(tmp_path / "one") == digest(tmp_path / "other")
 
     @pytest.mark.parametrize("number", [0, 1001])
-    def test_as_many_as_the_server_takes(self, tmp_path, requests, number):
+    def test_as_many_as_the_server_takes(self, tmp_path, image, answer, number):
+        requests = [serving.Request("embed", {"image": image}, answer)] * number
         with pytest.raises(ValueError, match=rf"1 to 1000 warm-up requests.*{number}"):
-            serving.write_warmup(tmp_path, requests[:1] * number)
+            serving.write_warmup(tmp_path, requests)
 
 
 class TestServedModel:
-    def test_embeds_pixels(self, folder, photographs, answer):
-        served = serving.load(folder)
-        pixels = np.stack([decode_image(one) for one in photographs[:2]])
-        found = served(pixels)
+    def test_embeds_pixels(self, served, photographs, answer):
+        found = served(np.stack([decode_rgb(one) for one in photographs[:2]]))
         np.testing.assert_allclose(found["embedding"], answer["embedding"][:2], atol=1e-5)
         np.testing.assert_allclose(found["norm"], answer["norm"][:2], atol=1e-5)
+
+    def test_embeds_bytes(self, served, photographs, answer):
+        found = served.embed_bytes([b"none", *photographs])
+        assert found["valid"].tolist() == [False, True, True, True]
+        np.testing.assert_allclose(found["embedding"][1:], answer["embedding"], atol=1e-5)
+        assert served.embed_bytes([])["embedding"].shape == (0, DIM)
+
+    def test_says_what_it_is(self, served, model):
+        assert served.fingerprint() == model_fingerprint(model)
         assert served.preset is None
+        assert served.info == {
+            "name": "facezoo",
+            "model": model_fingerprint(model),
+            "preprocessing": model.preprocessing.fingerprint(),
+            "distance": "squared_l2",
+            "alignment": "none",
+            "thresholds": make_thresholds(model),
+            "byte_scale": pytest.approx(facezoo.ops.uniform_scale(DIM)),
+        }
 
     def test_brings_the_preset(self, folder, tmp_path):
         copy = tmp_path / "1"
@@ -204,15 +235,15 @@ class TestServedModel:
     @pytest.mark.parametrize(
         "pixels", [np.zeros((2, 8, 8, 3), np.float32), np.zeros((8, 8, 3), np.uint8)]
     )
-    def test_refuses_what_is_no_batch_of_pixels(self, folder, pixels):
+    def test_refuses_what_is_no_batch_of_pixels(self, served, pixels):
         with pytest.raises(ValueError, match=r"uint8 \[N, H, W, 3\]"):
-            serving.load(folder)(pixels)
+            served(pixels)
 
     def test_says_where_there_is_no_model(self, tmp_path):
         with pytest.raises(ValueError, match=r"saved_model\.pb"):
             serving.load(tmp_path)
 
-    @pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+    @pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.index"])
     def test_says_if_a_model_is_cut_off(self, folder, tmp_path, file):
         copy = tmp_path / "1"
         shutil.copytree(folder, copy)
@@ -224,4 +255,11 @@ class TestServedModel:
     def test_refuses_a_model_of_others(self, tmp_path):
         tf.saved_model.save(tf.Module(), str(tmp_path))
         with pytest.raises(ValueError, match="no signature 'embed_image'.*Received: none"):
+            serving.load(tmp_path)
+
+    def test_asks_to_export_an_older_model_again(self, tmp_path):
+        spec = tf.TensorSpec([None], tf.uint8, "image")
+        old = tf.function(lambda image: {"norm": image}, input_signature=[spec])
+        tf.saved_model.save(tf.Module(), str(tmp_path), signatures={"embed_image": old})
+        with pytest.raises(ValueError, match="older version .* 'info'. Export the model again"):
             serving.load(tmp_path)

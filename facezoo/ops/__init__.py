@@ -6,7 +6,7 @@ from facezoo.ops.distances import (
     distance_blocks,
     pairwise_distance,
 )
-from facezoo.ops.quantization import calibrate_scale, dequantize, quantize
+from facezoo.ops.quantization import calibrate_scale, dequantize, quantize, uniform_scale
 from facezoo.ops.similarity import MASKED, cosine_similarity, masked_logsumexp
 from facezoo.ops.vectors import (
     Tensor,
@@ -32,4 +32,5 @@ __all__ = [
     "quantize",
     "safe_sqrt",
     "take_in_row",
+    "uniform_scale",
 ]

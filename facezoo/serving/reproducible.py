@@ -3,12 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.message import Message
 from tensorflow.core.protobuf import saved_model_pb2
-
-_USER_NAME: Final = "_user_specified_name"
 
 
 def make_reproducible(folder: Path) -> None:
@@ -24,11 +22,6 @@ def make_reproducible(folder: Path) -> None:
     for graph in saved_model.meta_graphs:
         functions = graph.graph_def.library.function
         _rename(graph, _numbered_from_zero([one.signature.name for one in functions]))
-        for function in functions:
-            for arguments in function.arg_attr.values():
-                # Captured weights go by a number that counts all tensors the process ever made.
-                if _USER_NAME in arguments.attr and arguments.attr[_USER_NAME].s.isdigit():
-                    del arguments.attr[_USER_NAME]
         in_order = sorted(functions, key=lambda one: one.signature.name)
         del functions[:]
         functions.extend(in_order)

@@ -1,88 +1,126 @@
-"""FaceModel to SavedModel: one set of weights behind several named signatures."""
+"""FaceModel to SavedModel: one network behind several named signatures."""
 
-from collections.abc import Callable, Mapping
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import keras
-import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 
-from facezoo import shapes
-from facezoo.data.decode import decode_and_resize, resize
-from facezoo.models import FaceModel
+from facezoo import presets
+from facezoo.models import FaceModel, model_fingerprint
+from facezoo.ops import uniform_scale
+from facezoo.serving import facts
+from facezoo.serving.facts import Facts
+from facezoo.serving.frozen import freeze
 from facezoo.serving.reproducible import make_reproducible
+from facezoo.serving.signatures import NUM_BYTES, Signatures
+from facezoo.thresholds import check_bound
 
-# Signatures.
-SERVING_DEFAULT: Final = "serving_default"
-EMBED_BYTES: Final = "embed_bytes"
-EMBED_IMAGE: Final = "embed_image"
-EMBED: Final = "embed"
-# Their inputs.
-IMAGE_BYTES: Final = "image_bytes"
-IMAGE: Final = "image"
+SAVED_MODEL_FILE: Final = "saved_model.pb"
 # Where TensorFlow Serving looks for what is not the model.
 EXTRA_DIR: Final = "assets.extra"
 
-_Answer = Mapping[str, Any]
-_Signature = tuple[Callable[[tf.Tensor], _Answer], tf.TensorSpec]
 
+def export_saved_model(
+    model: FaceModel,
+    folder: Path,
+    name: str = "facezoo",
+    thresholds: Mapping[str, Any] | None = None,
+    byte_scale: float | None = None,
+) -> None:
+    """Writes a model as SavedModel with the signatures of `Signatures`, in inference mode.
 
-def signatures(model: FaceModel) -> dict[str, _Signature]:
-    """Returns every door of a served model: function and input by name, the default one first.
-
-    All answer `{"embedding": float32 unit [N, D], "norm": float32 [N]}`:
-
-    * `embed_bytes`: `image_bytes`, string [N], each a JPEG or PNG of any size;
-    * `embed_image`: `image`, uint8 [N, H, W, 3], RGB, any size;
-    * `embed`: `image`, float32 [N, h, w, 3], standardised, in the network's size. No image
-      operation is in it, so that engines other than TensorFlow can run it.
-
-    Decoding, resizing and standardisation are the functions that training calls.
-    """
-    preprocessing = model.preprocessing
-    shape = preprocessing.image_shape
-    standardized = tf.TensorSpec([None, *shape], tf.float32, IMAGE)
-
-    # A function in the graph: all doors share one copy of the network.
-    @tf.function(input_signature=[standardized], autograph=False)
-    def embed(image: tf.Tensor) -> _Answer:
-        return model(image, training=False)
-
-    def embed_image(image: tf.Tensor) -> _Answer:
-        return embed(preprocessing.standardize(resize(image, preprocessing)))
-
-    def embed_bytes(image_bytes: tf.Tensor) -> _Answer:
-        image = tf.map_fn(
-            lambda encoded: decode_and_resize(encoded, preprocessing),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec(shape, tf.float32),
-        )
-        return embed(preprocessing.standardize(image))
-
-    any_size = [None, None, None, shapes.NUM_CHANNELS]
-    return {
-        EMBED_BYTES: (embed_bytes, tf.TensorSpec([None], tf.string, IMAGE_BYTES)),
-        EMBED_IMAGE: (embed_image, tf.TensorSpec(any_size, tf.uint8, IMAGE)),
-        EMBED: (embed, standardized),
-    }
-
-
-def export_saved_model(model: FaceModel, folder: Path) -> None:
-    """Writes a model as SavedModel with the doors of `signatures`, in inference mode.
-
-    The first door is `serving_default` as well. The head stays behind: it served the loss.
-    The same model gives the same bytes in any process.
+    The weights are constants of the graph, there once for all signatures. The head stays behind:
+    it served the loss. The same model gives the same bytes in any process.
 
     Args:
         model: Built.
         folder: Made if it is not there.
+        name: What the model calls itself.
+        thresholds: Content of thresholds.json; None if nothing was measured: then `verify_pair`
+            raises until `store_thresholds` brings them.
+        byte_scale: Step between two codes of `embed_128`, as `ops.calibrate_scale` finds it; None
+            for `ops.uniform_scale`.
+
+    Raises:
+        ValueError: The thresholds were measured with another model, or `byte_scale` is not above 0.
     """
+    what = facts_of(model, name, thresholds, byte_scale)
+    if thresholds is not None:
+        check_bound(thresholds, what.model, what.preprocessing)
     archive = keras.export.ExportArchive()
-    position = {id(variable.value): i for i, variable in enumerate(model.variables)}
-    for name, (function, spec) in signatures(model).items():
-        endpoint = archive.add_endpoint(name, function, [spec])
-        graph = endpoint.get_concrete_function().graph
-        # TensorFlow keeps them in a set, ordered by memory address, and saves them in that order.
-        graph.variables = sorted(graph.variables, key=lambda variable: position[id(variable)])
+    signatures = Signatures(freeze(model), model.preprocessing, what).by_name()
+    for signature, (function, inputs) in signatures.items():
+        archive.add_endpoint(signature, function, inputs)
     archive.write_out(str(folder), verbose=False)
     make_reproducible(Path(folder))
+
+
+def facts_of(
+    model: FaceModel,
+    name: str,
+    thresholds: Mapping[str, Any] | None = None,
+    byte_scale: float | None = None,
+) -> Facts:
+    """Returns what an exported model says of itself; see `export_saved_model`.
+
+    Raises:
+        ValueError: `byte_scale` is not above 0.
+    """
+    dim = min(model.embedding.embedding_dim, NUM_BYTES)
+    return Facts(
+        name,
+        model_fingerprint(model),
+        model.preprocessing.fingerprint(),
+        model.preprocessing.alignment,
+        uniform_scale(dim) if byte_scale is None else byte_scale,
+        thresholds,
+    )
+
+
+def store_thresholds(folder: Path, thresholds: Mapping[str, Any]) -> None:
+    """Gives an exported model the thresholds that were measured with it.
+
+    They go into the constants of `verify_pair` and `info`, and into the preset.json in
+    `assets.extra`, if it is there. The graph appears whole or stays as it was.
+
+    Args:
+        folder: Of a SavedModel that `export_saved_model` wrote.
+        thresholds: Content of thresholds.json.
+
+    Raises:
+        ValueError: The folder holds no such model, or the thresholds were measured with another.
+    """
+    file = Path(folder, SAVED_MODEL_FILE)
+    saved_model = read_saved_model(file)
+    model, preprocessing = (
+        facts.read(saved_model, name).decode() for name in (facts.MODEL, facts.PREPROCESSING)
+    )
+    check_bound(thresholds, model, preprocessing)
+    for name, value in facts.threshold_constants(thresholds).items():
+        facts.write(saved_model, name, value)
+    preset = Path(folder, EXTRA_DIR, presets.PRESET_FILE)
+    if preset.is_file():
+        content = json.loads(preset.read_text(encoding="utf-8"))
+        presets.save(preset.parent, {**content, "thresholds": thresholds})
+    partial = file.with_name(file.name + ".partial")
+    partial.write_bytes(saved_model.SerializeToString(deterministic=True))
+    os.replace(partial, file)
+
+
+def read_saved_model(file: Path) -> saved_model_pb2.SavedModel:
+    """Reads a saved_model.pb without loading the model.
+
+    Raises:
+        ValueError: The file is not there, or is cut off.
+    """
+    try:
+        return saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise ValueError(
+            f"{file} cannot be read as SavedModel: {error}. Copy it whole, or export it again."
+        ) from error

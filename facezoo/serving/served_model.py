@@ -1,6 +1,7 @@
 """Opens an exported model without a server, and without any of its classes."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from facezoo import shapes
-from facezoo.models import weights_fingerprint
 from facezoo.presets import PRESET_FILE
-from facezoo.serving.saved_model import EMBED_IMAGE, EXTRA_DIR, IMAGE
+from facezoo.serving import facts
+from facezoo.serving.frozen import IMAGE
+from facezoo.serving.saved_model import EXTRA_DIR
+from facezoo.serving.signatures import EMBED_BYTES, EMBED_IMAGE, IGNORED, IMAGE_BYTES, INFO
 
 
 class ServedModel:
@@ -26,29 +29,16 @@ class ServedModel:
         `{"embedding": float32 unit [N, D], "norm": float32 [N]}`, NumPy.
 
     Raises:
-        ValueError: The folder holds no whole SavedModel of this library, or `image` is none.
+        ValueError: The folder holds no whole SavedModel of this library, or one of an older
+            version, or `image` is none.
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            self._module = tf.saved_model.load(str(folder))
-        # To TensorFlow, weights that are cut off are an IndexError.
-        except (OSError, IndexError, tf.errors.OpError) as error:
-            why, *_ = str(error).split("\n")
-            raise ValueError(
-                f"{folder} cannot be loaded as SavedModel: {why} "
-                "Give a folder with a saved_model.pb, such as the pipeline's <serving dir>/1, "
-                "and copy it whole."
-            ) from error
-        found = self._module.signatures
-        if EMBED_IMAGE not in found:
-            raise ValueError(
-                f"{folder} is not a SavedModel of facezoo: it has no signature {EMBED_IMAGE!r}. "
-                f"Received: {', '.join(sorted(found)) or 'none'}."
-            )
-        self._embed_image = found[EMBED_IMAGE]
-        self._folder = Path(folder)
+        self._signatures = _load(folder)
+        answer = self._ask(INFO, IGNORED, tf.constant([""]))
         preset = Path(folder, EXTRA_DIR, PRESET_FILE)
+        self.info: dict[str, Any] = {name: _plain(values[0]) for name, values in answer.items()}
+        self.info[facts.THRESHOLDS] = json.loads(self.info[facts.THRESHOLDS])
         self.preset: dict[str, Any] | None = (
             json.loads(preset.read_text(encoding="utf-8")) if preset.is_file() else None
         )
@@ -59,15 +49,58 @@ class ServedModel:
                 "image must be uint8 [N, H, W, 3], RGB. "
                 f"Received: {image.dtype} {list(image.shape)}."
             )
-        answer = self._embed_image(**{IMAGE: tf.constant(image)})
-        return {name: values.numpy() for name, values in answer.items()}
+        return self._ask(EMBED_IMAGE, IMAGE, tf.constant(image))
+
+    def embed_bytes(self, pictures: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Embeds encoded pictures; one that cannot be decoded harms no other.
+
+        Args:
+            pictures: N JPEGs or PNGs.
+
+        Returns:
+            `embedding` and `norm` as above, zeros where `valid`, bool [N], is False.
+        """
+        return self._ask(EMBED_BYTES, IMAGE_BYTES, tf.constant(list(pictures), tf.string))
 
     def fingerprint(self) -> str:
         """Digest of the weights: that of the model which was exported."""
-        saved = tf.train.load_checkpoint(str(self._folder / "variables" / "variables"))
-        return weights_fingerprint(map(saved.get_tensor, saved.get_variable_to_shape_map()))
+        return self.info[facts.MODEL]
+
+    def _ask(self, signature: str, name: str, value: tf.Tensor) -> dict[str, np.ndarray]:
+        answer = self._signatures[signature](**{name: value})
+        return {name: values.numpy() for name, values in answer.items()}
 
 
 def load(folder: Path) -> ServedModel:
     """Opens a SavedModel to embed pictures with; see `ServedModel`."""
     return ServedModel(folder)
+
+
+def _load(folder: Path) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
+    """Loads a SavedModel; returns its signatures by name."""
+    try:
+        # Only what is referred to stays alive.
+        signatures = dict(tf.saved_model.load(str(folder)).signatures)
+    # To TensorFlow, weights that are cut off are an IndexError.
+    except (OSError, IndexError, tf.errors.OpError) as error:
+        why, *_ = str(error).split("\n")
+        raise ValueError(
+            f"{folder} cannot be loaded as SavedModel: {why} "
+            "Give a folder with a saved_model.pb, such as the pipeline's <serving dir>/facezoo/1, "
+            "and copy it whole."
+        ) from error
+    if EMBED_IMAGE not in signatures:
+        raise ValueError(
+            f"{folder} is not a SavedModel of facezoo: it has no signature {EMBED_IMAGE!r}. "
+            f"Received: {', '.join(sorted(signatures)) or 'none'}."
+        )
+    if INFO not in signatures:
+        raise ValueError(
+            f"{folder} was exported by an older version of facezoo: it has no signature {INFO!r}. "
+            "Export the model again, with `python -m facezoo export` or the pipeline's Trainer."
+        )
+    return signatures
+
+
+def _plain(value: Any) -> str | float:
+    return value.decode() if isinstance(value, bytes) else value.item()
