@@ -4,32 +4,22 @@ import hashlib
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import facezoo
 from facezoo import serving
-from facezoo.backbones import MobileFaceNet
 from facezoo.data.examples import encode_example
 from facezoo.data.records import RecordWriter, read_records
 from facezoo.data.schema import FaceRecord
-from pipelines.artifacts import Examples, InfraBlessing, Model
+from pipelines import serving_trial
+from pipelines.artifacts import Examples, InfraBlessing, Model, ModelEvaluation
 from pipelines.component import Channel, ComponentError, Context
-from pipelines.components import infra_validator
 from pipelines.components.infra_validator import InfraValidator, Params
+from tests import served
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
-STANDARDIZATION = "fixed"
-
-
-def make_model(standardization):
-    keras.utils.set_random_seed(0)
-    backbone = MobileFaceNet(**MobileFaceNet.TINY, name="tiny")
-    height, width, _ = backbone.image_shape
-    preprocessing = facezoo.Preprocessing(height, width, standardization)
-    return facezoo.create_model(backbone, embedding_dim=6, preprocessing=preprocessing)
 
 
 def write_split(folder, number):
@@ -46,11 +36,23 @@ def write_split(folder, number):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    model = make_model(STANDARDIZATION)
+    model = served.make_model()
     folder = tmp_path_factory.mktemp("model")
     model.save_preset(folder)
     serving.export_saved_model(model, folder / "Format-Serving")
     return Model(folder)
+
+
+def write_thresholds(folder, thresholds):
+    folder.mkdir(exist_ok=True)
+    (folder / "thresholds.json").write_text(json.dumps(thresholds))
+    return ModelEvaluation(folder)
+
+
+@pytest.fixture(scope="module")
+def evaluation(model, tmp_path_factory):
+    thresholds = served.make_thresholds(facezoo.FaceModel.from_preset(model.uri))
+    return write_thresholds(tmp_path_factory.mktemp("evaluation"), thresholds)
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +70,19 @@ def broken_model(model, tmp_path):
     return Model(tmp_path / "model")
 
 
-def run(model, examples, folder, **params):
+@pytest.fixture
+def run(examples, evaluation):
     """Runs the component; returns what it put out, and its counts."""
-    folder.mkdir()
-    blessing = InfraBlessing(folder)
-    component = InfraValidator(
-        Params(**{"num_photographs": 4, **params}),
-        model=Channel(None, "model"),
-        transformed_examples=Channel(None, "transformed_examples"),
-    )
-    inputs = {"model": model, "transformed_examples": examples}
-    counts = component.run(inputs, {"blessing": blessing}, Context(folder))
-    return blessing, counts
+
+    def run(model, folder, examples=examples, evaluation=evaluation, **params):
+        folder.mkdir()
+        blessing = InfraBlessing(folder)
+        channels = {key: Channel(None, key) for key in InfraValidator.INPUTS}
+        component = InfraValidator(Params(**{"num_photographs": 4, **params}), **channels)
+        inputs = {"model": model, "transformed_examples": examples, "evaluation": evaluation}
+        return blessing, component.run(inputs, {"blessing": blessing}, Context(folder))
+
+    return run
 
 
 def digest(folder):
@@ -103,80 +106,122 @@ def not_blessed(blessing):
     return reason
 
 
-def test_a_good_model_is_blessed_and_stamped(model, examples, tmp_path):
-    before = digest(model.uri), digest(examples.uri)
-    blessing, counts = run(model, examples, tmp_path / "out")
+def test_a_good_model_is_blessed_and_stamped(run, model, examples, evaluation, tmp_path):
+    before = digest(model.uri), digest(examples.uri), digest(evaluation.uri)
+    blessing, counts = run(model, tmp_path / "out")
+    report = json.loads((blessing.uri / "report.json").read_text())
+    assert report["reason"] is None
     assert (blessing.uri / "INFRA_BLESSED").read_bytes() == b""
     assert not (blessing.uri / "INFRA_NOT_BLESSED").exists()
     assert blessing.properties == {"blessed": 1, "has_model": 1}
-    report = json.loads((blessing.uri / "report.json").read_text())
-    assert report["blessed"] is True
-    assert set(report["signatures"]) == {"serving_default", "embed_bytes", "embed_image", "embed"}
-    assert all(one["max_difference"] <= 1e-5 for one in report["signatures"].values())
+    assert set(report["signatures"]) == served.SIGNATURES
+    for found in report["signatures"].values():
+        assert set(found) == {"requests", "max_difference", "max_norm_error"}
+        assert found["max_difference"] <= 1e-5
     # Of the four photographs two have one size and two another.
-    assert (counts["requests"], counts["signatures"], counts["blessed"]) == (5, 4, 1)
-    stamped = digest(blessing.uri / "stamped_model")
-    assert len(list(read_records(blessing.uri / "stamped_model" / WARMUP))) == 5
-    del stamped[WARMUP]
-    assert stamped == digest(model.uri / "Format-Serving")
-    assert (digest(model.uri), digest(examples.uri)) == before
+    assert (counts["requests"], counts["signatures"], counts["blessed"]) == (10, 9, 1)
+    assert (digest(model.uri), digest(examples.uri), digest(evaluation.uri)) == before
     everything = b"".join(path.read_bytes() for path in blessing.uri.glob("*.json"))
     assert str(tmp_path).encode() not in everything
+    check_stamped(blessing.uri / "stamped_model", model, evaluation)
+
+
+def check_stamped(stamped, model, evaluation):
+    """The model's own SavedModel, with the thresholds in it and beside it."""
+    thresholds = json.loads((evaluation.uri / "thresholds.json").read_text())
+    assert serving.load(stamped).info["thresholds"] == thresholds
+    preset = json.loads((model.uri / "preset.json").read_text())
+    stored = json.loads((stamped / "assets.extra" / "preset.json").read_text())
+    assert stored == {**preset, "thresholds": thresholds}
+    assert len(list(read_records(stamped / WARMUP))) == 10
+    others, source = digest(stamped), digest(model.uri / "Format-Serving")
+    for name in (WARMUP, "assets.extra/preset.json", "saved_model.pb"):
+        del others[name]
+    del source["saved_model.pb"]
+    assert others == source
 
 
 @pytest.mark.slow
-def test_the_same_inputs_give_the_same_bytes(model, examples, tmp_path):
-    one, counts = run(model, examples, tmp_path / "one")
-    other, counts_again = run(model, examples, tmp_path / "other")
+def test_the_same_inputs_give_the_same_bytes(run, model, tmp_path):
+    one, counts = run(model, tmp_path / "one")
+    other, counts_again = run(model, tmp_path / "other")
     assert digest(one.uri) == digest(other.uri)
     assert (one.properties, counts) == (other.properties, counts_again)
 
 
 @pytest.mark.slow
-def test_images_prepared_otherwise_than_in_training_are_found_out(broken_model, examples, tmp_path):
+def test_images_prepared_otherwise_than_in_training_are_found_out(
+    run, model, broken_model, tmp_path, monkeypatch
+):
+    """By a graph that says that it prepares them so: no fingerprint can tell."""
     shutil.rmtree(broken_model.uri / "Format-Serving")
-    other = make_model("per_image")
-    other.set_weights(facezoo.FaceModel.from_preset(broken_model.uri).get_weights())
-    serving.export_saved_model(other, broken_model.uri / "Format-Serving")
-    blessing, counts = run(broken_model, examples, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            facezoo.Preprocessing,
+            "standardize",
+            lambda self, image: tf.cast(image, "float32") / 128 - 1,
+        )
+        keras_model = facezoo.FaceModel.from_preset(model.uri)
+        serving.export_saved_model(keras_model, broken_model.uri / "Format-Serving")
+    blessing, counts = run(broken_model, tmp_path / "out")
     reason = not_blessed(blessing)
     assert "differs from the Keras model by" in reason
     assert counts["blessed"] == 0
     assert counts["reason"] == reason
 
 
-def test_a_cut_off_model_is_not_blessed(broken_model, examples, tmp_path):
+def test_a_cut_off_model_is_not_blessed(run, broken_model, tmp_path):
     path = broken_model.uri / "Format-Serving" / "saved_model.pb"
     path.write_bytes(path.read_bytes()[:-1000])
-    blessing, _ = run(broken_model, examples, tmp_path / "out")
+    blessing, _ = run(broken_model, tmp_path / "out")
     reason = not_blessed(blessing)
-    assert "The SavedModel cannot be loaded" in reason
+    assert "cannot be read as SavedModel" in reason
     assert str(tmp_path) not in reason
 
 
-@pytest.mark.slow
-def test_a_model_without_weights_is_not_blessed(broken_model, examples, tmp_path):
-    shutil.rmtree(broken_model.uri / "Format-Serving" / "variables")
-    blessing, _ = run(broken_model, examples, tmp_path / "out")
-    assert "Could not find variable" in not_blessed(blessing)
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("model", "0" * 64, "thresholds were measured with another model"),
+        ("preprocessing", "none", "thresholds were measured with another preprocessing"),
+        ("format", 1, "thresholds are in format 1"),
+    ],
+)
+def test_thresholds_of_another_model_are_not_served(
+    run, model, evaluation, tmp_path, key, value, reason
+):
+    thresholds = json.loads((evaluation.uri / "thresholds.json").read_text())
+    other = write_thresholds(tmp_path / "other", {**thresholds, key: value})
+    blessing, counts = run(model, tmp_path / "out", evaluation=other)
+    assert reason in not_blessed(blessing)
+    assert (counts["requests"], counts["signatures"]) == (0, 0)
 
 
-def test_a_model_that_was_not_exported_is_not_blessed(broken_model, examples, tmp_path):
+def test_a_model_of_others_is_not_blessed(run, broken_model, tmp_path):
     shutil.rmtree(broken_model.uri / "Format-Serving")
-    blessing, _ = run(broken_model, examples, tmp_path / "out")
+    tf.saved_model.save(tf.Module(), str(broken_model.uri / "Format-Serving"))
+    blessing, _ = run(broken_model, tmp_path / "out")
+    reason = not_blessed(blessing)
+    assert "not one of facezoo" in reason
+    assert "\n" not in reason
+
+
+def test_a_model_that_was_not_exported_is_not_blessed(run, broken_model, tmp_path):
+    shutil.rmtree(broken_model.uri / "Format-Serving")
+    blessing, _ = run(broken_model, tmp_path / "out")
     assert not_blessed(blessing) == "The model has no Format-Serving/."
 
 
-def test_a_model_that_does_not_answer_is_not_blessed(model, examples, tmp_path):
-    blessing, _ = run(model, examples, tmp_path / "out", timeout=0.01)
+def test_a_model_that_does_not_answer_is_not_blessed(run, model, tmp_path):
+    blessing, _ = run(model, tmp_path / "out", timeout=0.01)
     assert not_blessed(blessing) == "It did not answer within 0.01 seconds."
 
 
-def test_a_model_that_kills_its_server_is_not_blessed(model, examples, tmp_path, monkeypatch):
+def test_a_model_that_kills_its_server_is_not_blessed(run, model, tmp_path, monkeypatch):
     loader = tmp_path / "loader.py"
     loader.write_text("import os; os.kill(os.getpid(), 11)")
-    monkeypatch.setattr(infra_validator, "_LOADER", loader)
-    blessing, _ = run(model, examples, tmp_path / "out")
+    monkeypatch.setattr(serving_trial, "LOADER", loader)
+    blessing, _ = run(model, tmp_path / "out")
     assert not_blessed(blessing) == "The process that loaded it died of signal 11."
 
 
@@ -184,23 +229,28 @@ def test_a_model_that_kills_its_server_is_not_blessed(model, examples, tmp_path,
 @pytest.mark.parametrize("value", [1.1e-5, float("nan")])
 def test_tolerance(measure, value):
     good = {"max_difference": 1e-5, "max_norm_error": 1e-5}
-    infra_validator.judge({"embed": good}, 1e-5)
-    with pytest.raises(infra_validator.NotServableError, match="embed .* 1e-05 is allowed"):
-        infra_validator.judge({"embed": {**good, measure: value}}, 1e-5)
+    serving_trial.judge({"embed": good}, 1e-5)
+    with pytest.raises(serving_trial.NotServableError, match="embed .* 1e-05 is allowed"):
+        serving_trial.judge({"embed": {**good, measure: value}}, 1e-5)
 
 
-def test_an_empty_eval_split_stops_the_run(model, tmp_path):
+def test_an_empty_eval_split_stops_the_run(run, model, tmp_path):
     write_split(tmp_path / "examples" / "Split-eval", 0)
     with pytest.raises(ComponentError, match="eval split is empty"):
-        run(model, Examples(tmp_path / "examples"), tmp_path / "out")
+        run(model, tmp_path / "out", Examples(tmp_path / "examples"))
+
+
+def test_thresholds_that_cannot_be_read_stop_the_run(run, model, tmp_path):
+    with pytest.raises(ComponentError, match=r"The thresholds in .* cannot be read"):
+        run(model, tmp_path / "out", evaluation=ModelEvaluation(tmp_path))
 
 
 @pytest.mark.parametrize("size", [0, 3000])
-def test_an_unreadable_keras_model_stops_the_run(broken_model, examples, tmp_path, size):
+def test_an_unreadable_keras_model_stops_the_run(run, broken_model, tmp_path, size):
     path = broken_model.uri / "model.keras"
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ComponentError, match="The Keras model in .* cannot be loaded"):
-        run(broken_model, examples, tmp_path / "out")
+        run(broken_model, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

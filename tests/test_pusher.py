@@ -1,36 +1,26 @@
 """Pusher: only blessed models, only whole versions, each content once."""
 
 import errno
-import json
 import os
 import shutil
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from facezoo.serving import model_config
 from pipelines import fingerprints
-from pipelines.artifacts import InfraBlessing, Model, ModelBlessing, ModelEvaluation, PushedModel
+from pipelines.artifacts import InfraBlessing, ModelBlessing, PushedModel
 from pipelines.component import Channel, Component, ComponentError, Context
 from pipelines.components import pusher
 from pipelines.components.pusher import Pusher
 from pipelines.executions import ExecutionStore
 from pipelines.runner import run_pipeline
 
-PRESET = {
-    "name": "tiny",
-    "backbone": {"name": "mobilefacenet", "overrides": {}},
-    "embedding_dim": 4,
-    "embedding_pooling": "depthwise",
-    "head": None,
-    "preprocessing": {"height": 16, "width": 18},
-    "weights": "model.keras",
-    "thresholds": None,
-    "card": None,
-}
-THRESHOLDS = {"distance": "squared_l2", "default": "accuracy", "operating_points": []}
 FILES = {
+    "assets.extra/preset.json": b"preset",
     "assets.extra/tf_serving_warmup_requests": b"warm-up",
     "saved_model.pb": b"graph",
     "variables/variables.data-00000-of-00001": b"weights",
@@ -65,28 +55,31 @@ def serving_dir(tmp_path):
 
 
 @pytest.fixture
+def model_dir(serving_dir):
+    """Where the versions of the one model are."""
+    (serving_dir / "facezoo").mkdir(parents=True)
+    return serving_dir / "facezoo"
+
+
+@pytest.fixture
 def inputs(tmp_path, source):
-    model = write_files(tmp_path / "model", {"preset.json": json.dumps(PRESET).encode()})
-    thresholds = {"thresholds.json": json.dumps(THRESHOLDS).encode()}
-    evaluation = write_files(tmp_path / "evaluation", thresholds)
     (tmp_path / "infra").mkdir()
     shutil.copytree(source, tmp_path / "infra" / "stamped_model")
     return {
-        "model": Model(model),
         "model_blessing": ModelBlessing(tmp_path / "blessing", {"blessed": 1}),
         "infra_blessing": InfraBlessing(tmp_path / "infra", {"blessed": 1, "has_model": 1}),
-        "evaluation": ModelEvaluation(evaluation),
     }
 
 
-def make_pusher():
-    return Pusher(None, **{key: Channel(None, key) for key in Pusher.INPUTS})
+def make_pusher(**params):
+    inputs = {key: Channel(None, key) for key in Pusher.INPUTS}
+    return Pusher(pusher.Params(**params), **inputs)
 
 
-def run(inputs, serving_dir, folder):
+def run(inputs, serving_dir, folder, **params):
     folder.mkdir()
     pushed_model = PushedModel(folder)
-    counts = make_pusher().run(inputs, {"pushed_model": pushed_model}, Context(serving_dir))
+    counts = make_pusher(**params).run(inputs, {"pushed_model": pushed_model}, Context(serving_dir))
     return pushed_model, counts
 
 
@@ -107,20 +100,28 @@ def kill(*_, **__):
 
 
 class TestRun:
-    def test_a_blessed_model_is_pushed_with_its_thresholds(self, inputs, serving_dir, tmp_path):
-        before = {key: content(artifact.uri) for key, artifact in inputs.items()}
+    def test_a_blessed_model_is_pushed_as_it_was_stamped(self, inputs, serving_dir, tmp_path):
+        before = content(inputs["infra_blessing"].uri)
         pushed_model, counts = run(inputs, serving_dir, tmp_path / "out")
         assert counts == {"pushed": 1, "version": 1}
-        properties = {"pushed": 1, "pushed_version": "1", "pushed_destination": "1"}
+        properties = {"pushed": 1, "pushed_version": "1", "pushed_destination": "facezoo/1"}
         assert pushed_model.properties == properties
-        files = content(serving_dir / "1")
-        preset = json.loads(files.pop("assets.extra/preset.json"))
-        assert files == FILES
-        expected = {**PRESET, "thresholds": THRESHOLDS, "embedding_batch_norm": None}
-        expected |= {"embedding_options": None, "auxiliary_loss": None}
-        assert preset == expected
-        assert content(pushed_model.uri) == content(serving_dir / "1")
-        assert {key: content(artifact.uri) for key, artifact in inputs.items()} == before
+        assert content(serving_dir / "facezoo" / "1") == FILES
+        assert content(pushed_model.uri) == FILES
+        assert content(inputs["infra_blessing"].uri) == before
+
+    def test_under_another_name(self, inputs, serving_dir, tmp_path):
+        run(inputs, serving_dir, tmp_path / "one")
+        pushed_model, _ = run(inputs, serving_dir, tmp_path / "other", model_name="faces-2")
+        assert pushed_model.properties["pushed_destination"] == "faces-2/1"
+        assert content(serving_dir / "faces-2" / "1") == FILES
+        config = model_config.read_config(serving_dir)
+        assert [one.name for one in config.model_config_list.config] == ["facezoo", "faces-2"]
+
+    @pytest.mark.parametrize("name", ["", "1", "a/b", "..", "models.config", "a b"])
+    def test_what_cannot_be_a_name(self, name):
+        with pytest.raises(ValueError, match="model_name must be a letter"):
+            pusher.Params(model_name=name)
 
     @pytest.mark.parametrize(
         ("key", "reason"),
@@ -146,14 +147,15 @@ class TestRun:
         other, counts_again = run(inputs, serving_dir, tmp_path / "other")
         assert content(one.uri) == content(other.uri)
         assert (one.properties, counts) == (other.properties, counts_again)
-        assert os.listdir(serving_dir) == ["1"]
+        assert sorted(os.listdir(serving_dir)) == ["facezoo", "models.config"]
+        assert os.listdir(serving_dir / "facezoo") == ["1"]
 
-    def test_other_thresholds_are_another_version(self, inputs, serving_dir, tmp_path):
+    def test_another_model_is_another_version(self, inputs, serving_dir, tmp_path):
         run(inputs, serving_dir, tmp_path / "one")
-        (inputs["evaluation"].uri / "thresholds.json").write_text("{}")
+        write_files(inputs["infra_blessing"].uri / "stamped_model", {"saved_model.pb": b"new"})
         pushed_model, _ = run(inputs, serving_dir, tmp_path / "other")
         assert pushed_model.properties["pushed_version"] == "2"
-        assert sorted(os.listdir(serving_dir)) == ["1", "2"]
+        assert sorted(os.listdir(serving_dir / "facezoo")) == ["1", "2"]
 
     def test_a_serving_folder_that_cannot_be_written(self, inputs, tmp_path):
         (tmp_path / "file").touch()
@@ -174,7 +176,8 @@ class TestRun:
         with pytest.raises(ComponentError, match="No space left on device.*Make room"):
             run(inputs, serving_dir, tmp_path / "out")
         assert len(copied) == 2
-        assert os.listdir(serving_dir) == []
+        assert os.listdir(serving_dir) == ["facezoo"]
+        assert os.listdir(serving_dir / "facezoo") == []
 
 
 class TestVersions:
@@ -182,21 +185,21 @@ class TestVersions:
         ("names", "version"),
         [([], 1), (["2", "10"], 11), (["007"], 8), (["1700000000"], 1700000001)],
     )
-    def test_one_more_than_the_largest(self, source, serving_dir, names, version):
+    def test_one_more_than_the_largest(self, source, model_dir, names, version):
         for name in [*names, "latest", "-3", "1.5", ".pushing-x"]:
-            (serving_dir / name).mkdir(parents=True)
-        assert pusher.push(source, serving_dir) == version
-        assert content(serving_dir / str(version)) == FILES
+            (model_dir / name).mkdir(parents=True)
+        assert pusher.push(source, model_dir) == version
+        assert content(model_dir / str(version)) == FILES
 
-    def test_only_the_newest_is_compared(self, source, serving_dir, tmp_path):
+    def test_only_the_newest_is_compared(self, source, model_dir, tmp_path):
         """Pushing an old model again makes it the newest: that is a roll-back."""
-        pusher.push(source, serving_dir)
+        pusher.push(source, model_dir)
         other = write_files(tmp_path / "other", {"saved_model.pb": b"other"})
-        assert pusher.push(other, serving_dir) == 2
-        assert pusher.push(source, serving_dir) == 3
-        assert content(serving_dir / "3") == FILES
+        assert pusher.push(other, model_dir) == 2
+        assert pusher.push(source, model_dir) == 3
+        assert content(model_dir / "3") == FILES
 
-    def test_the_graph_is_copied_last(self, source, serving_dir, monkeypatch):
+    def test_the_graph_is_copied_last(self, source, model_dir, monkeypatch):
         copied = []
         copyfile = shutil.copyfile
 
@@ -205,14 +208,14 @@ class TestVersions:
             return copyfile(one, other)
 
         monkeypatch.setattr(pusher.shutil, "copyfile", record)
-        pusher.push(source, serving_dir)
-        assert len(copied) == 4
+        pusher.push(source, model_dir)
+        assert len(copied) == len(FILES)
         assert copied[-1] == "saved_model.pb"
 
 
 class TestKilled:
     @pytest.mark.parametrize("step", ["first copy", "last copy", "folder sync", "move"])
-    def test_before_the_move(self, source, serving_dir, monkeypatch, step):
+    def test_before_the_move(self, source, model_dir, monkeypatch, step):
         copyfile, sync = shutil.copyfile, pusher._sync
 
         def kill_at_last_copy(one, other):
@@ -229,15 +232,15 @@ class TestKilled:
             else:
                 deadly = kill if step == "first copy" else kill_at_last_copy
                 patch.setattr(pusher.shutil, "copyfile", deadly)
-            ended = in_another_process(lambda: pusher.push(source, serving_dir))
+            ended = in_another_process(lambda: pusher.push(source, model_dir))
         assert ended == signal.SIGKILL
-        assert pusher.find_versions(serving_dir) == {}
-        assert os.listdir(serving_dir) != []
-        assert pusher.push(source, serving_dir) == 1
-        assert os.listdir(serving_dir) == ["1"]
-        assert content(serving_dir / "1") == FILES
+        assert model_config.find_versions(model_dir) == {}
+        assert os.listdir(model_dir) != []
+        assert pusher.push(source, model_dir) == 1
+        assert os.listdir(model_dir) == ["1"]
+        assert content(model_dir / "1") == FILES
 
-    def test_after_the_move_there_is_no_second_version(self, source, serving_dir, monkeypatch):
+    def test_after_the_move_there_is_no_second_version(self, source, model_dir, monkeypatch):
         rename = os.rename
 
         def rename_and_die(one, other):
@@ -246,27 +249,71 @@ class TestKilled:
 
         with monkeypatch.context() as patch:
             patch.setattr(pusher.os, "rename", rename_and_die)
-            ended = in_another_process(lambda: pusher.push(source, serving_dir))
+            ended = in_another_process(lambda: pusher.push(source, model_dir))
         assert ended == signal.SIGKILL
-        assert content(serving_dir / "1") == FILES
-        assert pusher.push(source, serving_dir) == 1
-        assert os.listdir(serving_dir) == ["1"]
+        assert content(model_dir / "1") == FILES
+        assert pusher.push(source, model_dir) == 1
+        assert os.listdir(model_dir) == ["1"]
 
-    def test_two_pushers_at_once_do_not_lose_a_version(self, serving_dir, tmp_path):
+    def test_two_pushers_at_once_do_not_lose_a_version(self, serving_dir, tmp_path, monkeypatch):
         sources = [
             write_files(tmp_path / f"source{n}", {**FILES, "saved_model.pb": bytes([n])})
             for n in range(4)
         ]
-        children = []
+        copyfile, children = shutil.copyfile, []
+
+        def copy_slowly(one, other):
+            # Long enough for the others to get in, if they could.
+            time.sleep(0.01)
+            copyfile(one, other)
+
+        monkeypatch.setattr(pusher.shutil, "copyfile", copy_slowly)
         for source in sources:
             if (child := os.fork()) == 0:
-                pusher.push(source, serving_dir)
-                os._exit(0)
+                try:
+                    pusher.publish(source, serving_dir, "facezoo")
+                    os._exit(0)
+                finally:
+                    os._exit(1)
             children.append(child)
         assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
-        pushed = {content(serving_dir / str(n))["saved_model.pb"] for n in range(1, 5)}
+        pushed = {content(serving_dir / "facezoo" / str(n))["saved_model.pb"] for n in range(1, 5)}
         assert pushed == {bytes([n]) for n in range(4)}
-        assert sorted(os.listdir(serving_dir)) == ["1", "2", "3", "4"]
+        assert sorted(os.listdir(serving_dir / "facezoo")) == ["1", "2", "3", "4"]
+        labels = model_config.read_config(serving_dir).model_config_list.config[0].version_labels
+        assert dict(labels) == {"stable": 3, "canary": 4}
+
+
+class TestModelConfig:
+    def labels(self, serving_dir):
+        return dict(
+            model_config.read_config(serving_dir).model_config_list.config[0].version_labels
+        )
+
+    def test_labels_follow_the_versions(self, serving_dir, tmp_path):
+        for version, expected in enumerate([(1, 1), (1, 2), (2, 3)], start=1):
+            source = write_files(tmp_path / str(version), {"saved_model.pb": bytes([version])})
+            assert pusher.publish(source, serving_dir, "facezoo") == version
+            assert self.labels(serving_dir) == dict(
+                zip(("stable", "canary"), expected, strict=True)
+            )
+
+    def test_the_config_comes_after_the_version(self, source, serving_dir, monkeypatch):
+        """Told of a version that is not there, the server would drop the whole config."""
+        with monkeypatch.context() as patch:
+            patch.setattr(model_config, "update_config", kill)
+            ended = in_another_process(lambda: pusher.publish(source, serving_dir, "facezoo"))
+        assert ended == signal.SIGKILL
+        assert os.listdir(serving_dir) == ["facezoo"]
+        assert os.listdir(serving_dir / "facezoo") == ["1"]
+        assert pusher.publish(source, serving_dir, "facezoo") == 1
+        assert self.labels(serving_dir) == {"stable": 1, "canary": 1}
+
+    def test_a_config_that_is_none_stops_the_push(self, inputs, serving_dir, tmp_path):
+        write_files(serving_dir, {"models.config": b"model_config_list: 3"})
+        with pytest.raises(ComponentError, match="is no ModelServerConfig.*Mend it, or delete it"):
+            run(inputs, serving_dir, tmp_path / "out")
+        assert os.listdir(serving_dir) == ["models.config"]
 
 
 class TestExternalFingerprint:
@@ -282,24 +329,35 @@ class TestExternalFingerprint:
         after = self.fingerprint(serving_dir)
         assert after != before
         assert self.fingerprint(serving_dir) == after
-        (serving_dir / "1" / "saved_model.pb").write_bytes(b"damaged")
+        (serving_dir / "facezoo" / "1" / "saved_model.pb").write_bytes(b"damaged")
         assert self.fingerprint(serving_dir) != after
         shutil.rmtree(serving_dir)
         assert self.fingerprint(serving_dir) == before
         run(inputs, serving_dir, tmp_path / "other")
         assert self.fingerprint(serving_dir) == after
 
-    def test_a_newer_version_changes_it_and_an_older_one_does_not(self, source, serving_dir):
-        write_files(serving_dir / "1", {"saved_model.pb": b"old"})
-        pusher.push(source, serving_dir)
+    def test_a_lost_config_changes_it_and_other_models_do_not(self, source, serving_dir):
+        pusher.publish(source, serving_dir, "facezoo")
         after = self.fingerprint(serving_dir)
-        shutil.rmtree(serving_dir / "1")
+        other = make_pusher(model_name="other")
+        assert other.external_fingerprint(Context(serving_dir)) == ""
+        pusher.publish(source, serving_dir, "other")
+        assert other.external_fingerprint(Context(serving_dir)) != ""
         assert self.fingerprint(serving_dir) == after
-        write_files(serving_dir / "3", {"saved_model.pb": b"of others"})
+        (serving_dir / "models.config").unlink()
         assert self.fingerprint(serving_dir) != after
 
+    def test_a_newer_version_changes_it_and_an_older_one_does_not(self, source, model_dir):
+        write_files(model_dir / "1", {"saved_model.pb": b"old"})
+        pusher.push(source, model_dir)
+        after = self.fingerprint(model_dir.parent)
+        shutil.rmtree(model_dir / "1")
+        assert self.fingerprint(model_dir.parent) == after
+        write_files(model_dir / "3", {"saved_model.pb": b"of others"})
+        assert self.fingerprint(model_dir.parent) != after
+
     def test_a_version_that_cannot_be_read(self, source, serving_dir, monkeypatch):
-        pusher.push(source, serving_dir)
+        pusher.publish(source, serving_dir, "facezoo")
 
         def deny(path):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -316,16 +374,9 @@ class Upstream(Component):
     class Params:
         """Nothing to set."""
 
-    OUTPUTS = {
-        "model": Model,
-        "model_blessing": ModelBlessing,
-        "infra_blessing": InfraBlessing,
-        "evaluation": ModelEvaluation,
-    }
+    OUTPUTS = {"model_blessing": ModelBlessing, "infra_blessing": InfraBlessing}
 
     def run(self, inputs, outputs, context):
-        write_files(outputs["model"].uri, {"preset.json": json.dumps(PRESET).encode()})
-        write_files(outputs["evaluation"].uri, {"thresholds.json": b"{}"})
         write_files(outputs["infra_blessing"].uri / "stamped_model", FILES)
         outputs["model_blessing"].properties["blessed"] = 1
         outputs["infra_blessing"].properties["blessed"] = 1
@@ -351,7 +402,7 @@ class TestInThePipeline:
         assert run_again()
         shutil.rmtree(serving_dir)
         assert not run_again()
-        assert os.listdir(serving_dir) == ["1"]
+        assert os.listdir(serving_dir / "facezoo") == ["1"]
         assert run_again()
 
     def test_killed_between_the_move_and_the_record(self, run_again, serving_dir, monkeypatch):
@@ -363,7 +414,7 @@ class TestInThePipeline:
         with monkeypatch.context() as patch:
             patch.setattr(ExecutionStore, "commit", commit_or_die)
             assert in_another_process(run_again) == signal.SIGKILL
-        assert os.listdir(serving_dir) == ["1"]
+        assert os.listdir(serving_dir / "facezoo") == ["1"]
         assert not run_again()
-        assert os.listdir(serving_dir) == ["1"]
+        assert os.listdir(serving_dir / "facezoo") == ["1"]
         assert run_again()

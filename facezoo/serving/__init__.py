@@ -1,6 +1,6 @@
 """A trained model at the door: SavedModel with named signatures, warm-up requests, a reader."""
 
-from facezoo.serving.saved_model import EXTRA_DIR, export_saved_model
+from facezoo.serving.saved_model import EXTRA_DIR, export_saved_model, store_thresholds
 from facezoo.serving.served_model import ServedModel, load
 from facezoo.serving.warmup import Request, make_requests, write_warmup
 
@@ -11,5 +11,6 @@ __all__ = [
     "export_saved_model",
     "load",
     "make_requests",
+    "store_thresholds",
     "write_warmup",
 ]

@@ -3,28 +3,45 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from facezoo.data.decode import decode_image
 from facezoo.data.records import RecordWriter
-from facezoo.serving.saved_model import (
+from facezoo.models import FaceModel
+from facezoo.serving.frozen import IMAGE
+from facezoo.serving.keras_answers import Arrays, KerasAnswers
+from facezoo.serving.model_config import MODEL_NAME
+from facezoo.serving.saved_model import EXTRA_DIR, facts_of
+from facezoo.serving.signatures import (
+    DISTANCE,
     EMBED,
+    EMBED_128,
     EMBED_BYTES,
+    EMBED_FLIP,
     EMBED_IMAGE,
-    EXTRA_DIR,
-    IMAGE,
+    EMBED_LANDMARKS,
+    FIRST_BYTES,
+    IGNORED,
     IMAGE_BYTES,
+    INFO,
+    LANDMARKS,
+    SECOND_BYTES,
     SERVING_DEFAULT,
+    VERIFY_PAIR,
 )
+from facezoo.thresholds import stored
 
 WARMUP_FILE: Final = "tf_serving_warmup_requests"
 # TensorFlow Serving refuses a file with more.
 MAX_WARMUP_REQUESTS: Final = 1000
+# Among the photographs, to see that it harms none of them.
+_NO_PICTURE: Final = b"no picture"
+# Nearer to the threshold than this, rounding decides whether two are the same.
+_UNDECIDED: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,7 @@ class Request:
     Args:
         signature: Its name.
         inputs: Arrays by name; bytes in an object array.
-        outputs: What the Keras model answers, float32 arrays by name.
+        outputs: What the Keras model answers, arrays by name.
     """
 
     signature: str
@@ -43,34 +60,69 @@ class Request:
 
 
 def make_requests(
-    photographs: Sequence[bytes], image: np.ndarray, answer: Mapping[str, np.ndarray]
+    model: FaceModel,
+    photographs: Sequence[bytes],
+    image: np.ndarray,
+    thresholds: Mapping[str, Any],
+    name: str = MODEL_NAME,
 ) -> list[Request]:
-    """Asks every door of a served model about the same photographs.
+    """Asks every signature of a served model about the same photographs.
 
     Args:
-        photographs: N JPEGs or PNGs.
-        image: float32 [N, h, w, 3], the same photographs as the network takes them.
-        answer: The Keras model's outputs for them, [N, ..] by name.
+        model: What was exported, and what the answers are asked of.
+        photographs: N JPEGs or PNGs that can be read.
+        image: float32 [N, h, w, 3], the same photographs as training prepares them.
+        thresholds: Content of thresholds.json, as it is stored in the exported model.
+        name: That it was exported with.
 
     Returns:
-        One request per door; for `embed_image` one per size of photograph.
+        One request per signature; for `embed_image` one per size of photograph.
     """
     encoded = np.array(photographs, dtype=object)
-    requests = [
-        Request(SERVING_DEFAULT, {IMAGE_BYTES: encoded}, answer),
-        Request(EMBED_BYTES, {IMAGE_BYTES: encoded}, answer),
-        Request(EMBED, {IMAGE: image}, answer),
+    expected = KerasAnswers(model, facts_of(model, name, thresholds), photographs, image)
+    embedded, by_bytes = expected.embedded(), {IMAGE_BYTES: encoded}
+    aligned_by = {**by_bytes, LANDMARKS: expected.landmarks}
+    return [
+        Request(SERVING_DEFAULT, by_bytes, embedded),
+        Request(EMBED_BYTES, *_with_no_picture(encoded, embedded)),
+        Request(EMBED_FLIP, by_bytes, expected.flipped()),
+        Request(EMBED_LANDMARKS, aligned_by, expected.aligned()),
+        Request(EMBED_128, by_bytes, expected.coded()),
+        _pairs(expected, encoded),
+        Request(EMBED, {IMAGE: image}, expected.plain),
+        *_by_size(expected),
+        Request(INFO, {IGNORED: np.array([b""], dtype=object)}, expected.info()),
     ]
-    for pixels, rows in _by_size([decode_image(one).numpy() for one in photographs]):
-        outputs = {name: values[rows] for name, values in answer.items()}
-        requests.append(Request(EMBED_IMAGE, {IMAGE: pixels}, outputs))
-    return requests
 
 
-def _by_size(images: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, list[int]]]:
-    for shape in sorted({image.shape for image in images}):
-        rows = [row for row, image in enumerate(images) if image.shape == shape]
-        yield np.stack([images[row] for row in rows]), rows
+def _with_no_picture(encoded: np.ndarray, embedded: Arrays) -> tuple[Arrays, Arrays]:
+    answer = {
+        name: np.concatenate([values, np.zeros_like(values[:1])])
+        for name, values in embedded.items()
+    }
+    return {IMAGE_BYTES: np.append(encoded, _NO_PICTURE)}, answer
+
+
+def _pairs(expected: KerasAnswers, encoded: np.ndarray) -> Request:
+    """Every photograph with the next one."""
+    first = np.arange(len(encoded))
+    second = np.roll(first, -1)
+    answer = expected.compared(first, second)
+    threshold = stored(expected.facts.thresholds, None).value
+    is_decided = np.abs(answer[DISTANCE] - threshold) > _UNDECIDED
+    pairs = {FIRST_BYTES: encoded[first], SECOND_BYTES: encoded[second]}
+    inputs, outputs = (
+        {name: values[is_decided] for name, values in one.items()} for one in (pairs, answer)
+    )
+    return Request(VERIFY_PAIR, inputs, outputs)
+
+
+def _by_size(expected: KerasAnswers) -> Iterator[Request]:
+    for shape in sorted({image.shape for image in expected.pixels}):
+        rows = [row for row, image in enumerate(expected.pixels) if image.shape == shape]
+        pixels = np.stack([expected.pixels[row] for row in rows])
+        outputs = {name: values[rows] for name, values in expected.plain.items()}
+        yield Request(EMBED_IMAGE, {IMAGE: pixels}, outputs)
 
 
 def write_warmup(folder: Path, requests: Sequence[Request]) -> None:

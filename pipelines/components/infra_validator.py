@@ -2,10 +2,7 @@
 
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,24 +11,25 @@ from typing import Any
 
 import tensorflow as tf
 
-from facezoo import serving
+from facezoo import presets, serving
 from facezoo.data import schema
 from facezoo.data.dataset import image_dataset
 from facezoo.data.examples import parse_example
 from facezoo.data.records import read_records
 from facezoo.models import FaceModel
-from pipelines.artifacts import Artifact, Examples, InfraBlessing, Model
+from pipelines.artifacts import Artifact, Examples, InfraBlessing, Model, ModelEvaluation
 from pipelines.component import Component, ComponentError, Context, Counts
 from pipelines.json_files import write_json
+from pipelines.serving_trial import NotServableError, judge, try_out
 
 _BLESSED = "INFRA_BLESSED"
 _NOT_BLESSED = "INFRA_NOT_BLESSED"
 _STAMPED_MODEL = "stamped_model"
 _SERVING_DIR = "Format-Serving"
+_THRESHOLDS_FILE = "thresholds.json"
 _REPORT_FILE = "report.json"
-_LOADER = Path(__file__).parent.parent / "saved_model_loader"
 
-_Report = Mapping[str, Mapping[str, float]]
+_Thresholds = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,23 @@ class Params:
                 raise ValueError(f"{name} must be above 0. Received: {getattr(self, name)}.")
 
 
-class NotServableError(Exception):
-    """Why a model is not blessed; one line."""
+def read_thresholds(evaluation: Path) -> _Thresholds:
+    """Returns the table that was measured with the model.
+
+    Raises:
+        ComponentError: It cannot be read.
+    """
+    try:
+        return json.loads((evaluation / _THRESHOLDS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ComponentError(
+            f"The thresholds in {evaluation} cannot be read: {error}. "
+            "Delete that folder and run the pipeline again."
+        ) from error
 
 
 def ask_keras(
-    model_dir: Path, shards: Sequence[Path], num_photographs: int
+    model_dir: Path, shards: Sequence[Path], num_photographs: int, thresholds: _Thresholds
 ) -> list[serving.Request]:
     """Makes requests from the first photographs of the shards, with the Keras model's answers.
 
@@ -96,69 +105,27 @@ def ask_keras(
     with tf.device("CPU"):
         dataset = image_dataset(shards, model.preprocessing, len(photographs))
         image, _ = next(iter(dataset))
-        answer = {name: values.numpy() for name, values in model(image, training=False).items()}
-    return serving.make_requests(photographs, image.numpy(), answer)
+        return serving.make_requests(model, photographs, image.numpy(), thresholds)
 
 
-def stamp(source: Path, folder: Path, requests: Sequence[serving.Request]) -> None:
-    """Copies a SavedModel and adds the warm-up requests.
+def stamp(model_dir: Path, folder: Path, thresholds: _Thresholds) -> None:
+    """Copies a model's SavedModel and stores its thresholds in it, and its preset beside it.
 
     Raises:
-        NotServableError: There is no SavedModel.
+        NotServableError: There is no SavedModel of this library, or the thresholds are not its own.
     """
+    source = model_dir / _SERVING_DIR
     if not source.is_dir():
         raise NotServableError(f"The model has no {source.name}/.")
     shutil.copytree(source, folder)
-    serving.write_warmup(folder, requests)
-
-
-def try_out(folder: Path, timeout: float) -> _Report:
-    """Loads a SavedModel in a fresh process without Python TensorFlow and asks its requests.
-
-    Returns:
-        Per signature what `pipelines/saved_model_loader` measured.
-
-    Raises:
-        NotServableError: It cannot be loaded or run, or not in time.
-    """
-    libraries = Path(tf.__file__).parent
-    command = [sys.executable, "-I", _LOADER, folder.name, "--libraries", libraries]
     try:
-        done = subprocess.run(
-            command,
-            # A relative path keeps this machine's folders out of the messages, and of the report.
-            cwd=folder.parent,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NotServableError(f"It did not answer within {timeout:g} seconds.") from error
-    if done.returncode < 0:
-        raise NotServableError(f"The process that loaded it died of signal {-done.returncode}.")
-    if done.returncode > 0:
-        raise NotServableError(done.stderr.strip().rpartition("\n")[2])
-    return json.loads(done.stdout)
-
-
-def judge(report: _Report, tolerance: float) -> None:
-    """Checks what `try_out` measured.
-
-    Raises:
-        NotServableError: A signature is too far off.
-    """
-    for signature, found in report.items():
-        for measure, what in (
-            ("max_difference", "differs from the Keras model"),
-            ("max_norm_error", "gives embeddings whose length differs from 1"),
-        ):
-            if not found[measure] <= tolerance:
-                raise NotServableError(
-                    f"{signature} {what} by {found[measure]:.2g}; {tolerance:g} is allowed."
-                )
+        serving.store_thresholds(folder, thresholds)
+    except ValueError as error:
+        # This machine's folders are none of the report's.
+        raise NotServableError(str(error).replace(f"{folder.parent}/", "")) from error
+    preset = json.loads((model_dir / presets.PRESET_FILE).read_text(encoding="utf-8"))
+    (folder / serving.EXTRA_DIR).mkdir(exist_ok=True)
+    presets.save(folder / serving.EXTRA_DIR, {**preset, "thresholds": thresholds})
 
 
 class InfraValidator(Component):
@@ -171,17 +138,21 @@ class InfraValidator(Component):
     Inputs:
         model: `Format-Serving/` is tried out; the preset and `model.keras` say what is right.
         transformed_examples: The first photographs of its eval split are asked about.
+        evaluation: Its `thresholds.json` is what `verify_pair` decides by.
 
     Outputs:
-        blessing: `INFRA_BLESSED` and `stamped_model/`, the SavedModel with its warm-up requests
-            for TensorFlow Serving; or `INFRA_NOT_BLESSED`. `report.json` says why and how near.
+        blessing: `INFRA_BLESSED` and `stamped_model/`, the SavedModel as it is pushed: with the
+            thresholds in its graph, the preset in `assets.extra/preset.json`, and the warm-up
+            requests for TensorFlow Serving; or `INFRA_NOT_BLESSED`. `report.json` says why and how
+            near the answers are.
 
     Guarantees:
-        Deterministic. A model that cannot be served is not blessed, with the `reason` among the
-        properties, and the run goes on; an unreadable Keras model or an empty split stops it.
+        Deterministic. A model that cannot be served, or whose thresholds were measured with
+        another, is not blessed, with the `reason` among the properties, and the run goes on; an
+        unreadable Keras model or an empty split stops it.
     """
 
-    INPUTS = {"model": Model, "transformed_examples": Examples}
+    INPUTS = {"model": Model, "transformed_examples": Examples, "evaluation": ModelEvaluation}
     OUTPUTS = {"blessing": InfraBlessing}
     Params = Params
 
@@ -194,11 +165,13 @@ class InfraValidator(Component):
         del context  # It runs no Beam.
         model, blessing = inputs["model"].uri, outputs["blessing"]
         shards = inputs["transformed_examples"].shards(schema.EVAL)
-        requests = ask_keras(model, shards, self.params.num_photographs)
+        thresholds = read_thresholds(inputs["evaluation"].uri)
         stamped = blessing.uri / _STAMPED_MODEL
-        reason, report = None, {}
+        reason, requests, report = None, [], {}
         try:
-            stamp(model / _SERVING_DIR, stamped, requests)
+            stamp(model, stamped, thresholds)
+            requests = ask_keras(model, shards, self.params.num_photographs, thresholds)
+            serving.write_warmup(stamped, requests)
             report = try_out(stamped, self.params.timeout)
             judge(report, self.params.tolerance)
         except NotServableError as error:

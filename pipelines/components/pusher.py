@@ -1,7 +1,6 @@
 """Pusher: puts a blessed model where the server looks, as a whole or not at all."""
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,21 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from facezoo import presets
+from facezoo.serving import model_config
 from pipelines import fingerprints
-from pipelines.artifacts import (
-    Artifact,
-    InfraBlessing,
-    Model,
-    ModelBlessing,
-    ModelEvaluation,
-    PushedModel,
-)
+from pipelines.artifacts import Artifact, InfraBlessing, ModelBlessing, PushedModel
 from pipelines.component import Component, ComponentError, Context, Counts
 
 _STAMPED_MODEL = "stamped_model"
-_THRESHOLDS_FILE = "thresholds.json"
-_EXTRA_DIR = "assets.extra"
 _SAVED_MODEL_FILE = "saved_model.pb"
 # A server takes only integers for versions, so it does not see this.
 _ASIDE: Final = ".pushing-"
@@ -32,15 +22,20 @@ _ASIDE: Final = ".pushing-"
 
 @dataclass(frozen=True)
 class Params:
-    """Pusher has nothing to set; the serving folder is the context's."""
+    """Under which name the model is served; the serving folder is the context's.
 
+    Args:
+        model_name: A folder in the serving folder, and what clients ask for: a letter, followed by
+            letters, digits, _ or -.
 
-def find_versions(serving_dir: Path) -> dict[int, Path]:
-    """Returns the versions in a serving folder, smallest first; {} where there is no folder."""
-    if not serving_dir.is_dir():
-        return {}
-    paths = [path for path in serving_dir.iterdir() if path.name.isascii() and path.name.isdigit()]
-    return dict(sorted((int(path.name), path) for path in paths))
+    Raises:
+        ValueError: It is no such name.
+    """
+
+    model_name: str = model_config.MODEL_NAME
+
+    def __post_init__(self) -> None:
+        model_config.check_name(self.model_name)
 
 
 def digest_folder(folder: Path) -> str:
@@ -48,15 +43,15 @@ def digest_folder(folder: Path) -> str:
     return fingerprints.content_fingerprint(fingerprints.folder_facts(folder))
 
 
-def push(source: Path, serving_dir: Path) -> int:
-    """Makes a folder the newest version, in one move.
+def push(source: Path, model_dir: Path) -> int:
+    """Makes a folder the newest version of a model, in one move.
 
     The version is the largest one there plus 1. If the newest version has the same content
     already, which is what a run leaves that was killed after the move, it stays the newest.
 
     Args:
         source: A SavedModel.
-        serving_dir: Made if it is not there.
+        model_dir: Holds the versions; made if it is not there. Whoever calls keeps others away.
 
     Returns:
         The version.
@@ -64,22 +59,46 @@ def push(source: Path, serving_dir: Path) -> int:
     Raises:
         OSError: It cannot be written; nothing half-written is left.
     """
+    model_dir.mkdir(exist_ok=True)
+    for leftover in model_dir.glob(f"{_ASIDE}*"):
+        shutil.rmtree(leftover)
+    version, newest = max(model_config.find_versions(model_dir).items(), default=(0, None))
+    if newest is not None and digest_folder(newest) == digest_folder(source):
+        return version
+    aside = model_dir / f"{_ASIDE}{version + 1}"
+    try:
+        copy_durably(source, aside)
+        os.rename(aside, model_dir / str(version + 1))
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    _sync(model_dir)
+    return version + 1
+
+
+def publish(source: Path, serving_dir: Path, name: str) -> int:
+    """Pushes a model, and lets the server's config know.
+
+    Args:
+        source: A SavedModel.
+        serving_dir: Made if it is not there. Others who publish there are waited for.
+        name: Of the model: a folder in it.
+
+    Returns:
+        The version.
+
+    Raises:
+        OSError: Something cannot be read or written.
+        ValueError: The config that is there is none.
+    """
     serving_dir.mkdir(parents=True, exist_ok=True)
     with _only_pusher(serving_dir):
-        for leftover in serving_dir.glob(f"{_ASIDE}*"):
-            shutil.rmtree(leftover)
-        version, newest = max(find_versions(serving_dir).items(), default=(0, None))
-        if newest is not None and digest_folder(newest) == digest_folder(source):
-            return version
-        aside = serving_dir / f"{_ASIDE}{version + 1}"
-        try:
-            copy_durably(source, aside)
-            os.rename(aside, serving_dir / str(version + 1))
-        except OSError:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        _sync(serving_dir)
-    return version + 1
+        # A config that cannot be changed is found out before there is a version it lacks.
+        model_config.read_config(serving_dir)
+        version = push(source, serving_dir / name)
+        # Last: the server must not be told of what is not there yet.
+        model_config.update_config(serving_dir, name)
+    return version
 
 
 @contextmanager
@@ -116,15 +135,6 @@ def _sync(path: Path) -> None:
         os.close(opened)
 
 
-def assemble(stamped_model: Path, model: Path, evaluation: Path, target: Path) -> None:
-    """Makes what is pushed: the stamped SavedModel, and its preset with the thresholds."""
-    shutil.copytree(stamped_model, target, dirs_exist_ok=True)
-    preset = json.loads((model / presets.PRESET_FILE).read_text(encoding="utf-8"))
-    preset["thresholds"] = json.loads((evaluation / _THRESHOLDS_FILE).read_text(encoding="utf-8"))
-    (target / _EXTRA_DIR).mkdir(exist_ok=True)
-    presets.save(target / _EXTRA_DIR, preset)
-
-
 def why_not(model_blessing: Artifact, infra_blessing: Artifact) -> str | None:
     """Returns why a model must not be pushed; None if it may."""
     if not model_blessing.properties["blessed"]:
@@ -135,53 +145,58 @@ def why_not(model_blessing: Artifact, infra_blessing: Artifact) -> str | None:
 
 
 class Pusher(Component):
-    """Pushes the model into `<serving_dir>/<version>/` if both blessings are given.
+    """Pushes the model into `<serving_dir>/<model_name>/<version>/` if both blessings are given.
 
     Inputs:
-        model: Its `preset.json` goes along.
         model_blessing: Evaluator's.
-        infra_blessing: InfraValidator's; its `stamped_model/` is what is pushed.
-        evaluation: Its `thresholds.json` is put into the preset.
+        infra_blessing: InfraValidator's; its `stamped_model/` is what is pushed, as it is.
 
     Outputs:
-        pushed_model: A copy of what was pushed, in `assets.extra/preset.json` the preset; with the
-            properties `pushed` (1 or 0), `pushed_version`, `pushed_destination` (the folder's
-            name in the serving folder), or `reason`. Empty if nothing was pushed.
+        pushed_model: A copy of what was pushed, with the properties `pushed` (1 or 0),
+            `pushed_version`, `pushed_destination` (the folder within the serving folder), or
+            `reason`. Empty if nothing was pushed.
+
+    Params:
+        model_name.
 
     Guarantees:
         A version appears as a whole: it is written under a hidden name, flushed to disk and moved.
-        Versions count up from 1, where TFX takes the time: TensorFlow Serving wants integers, and a
-        run that was killed and started again must end with the same one. What the newest version
-        holds already is not pushed again. Two pushers wait for each other. Older versions stay.
+        Then `<serving_dir>/models.config`, which TensorFlow Serving starts from, is replaced as a
+        whole: the label `canary` is the newest version, `stable` the one before. What somebody
+        else wrote there stays, and a model whose versions are chosen by number (a roll-back) keeps
+        its labels. Versions count up from 1, where TFX takes the time: TensorFlow Serving wants
+        integers, and a run that was killed and started again must end with the same one. What the
+        newest version holds already is not pushed again. Two pushers wait for each other. Older
+        versions stay.
     """
 
-    INPUTS = {
-        "model": Model,
-        "model_blessing": ModelBlessing,
-        "infra_blessing": InfraBlessing,
-        "evaluation": ModelEvaluation,
-    }
+    INPUTS = {"model_blessing": ModelBlessing, "infra_blessing": InfraBlessing}
     OUTPUTS = {"pushed_model": PushedModel}
     Params = Params
 
     def external_fingerprint(self, context: Context) -> str:
-        """Digest of the newest version in the serving folder; "" if there is none.
+        """Digest of the newest version and of the model's entry in the config; "" if there is none.
 
         The runner compares what it is before a run with what it was after the last one. So Pusher
         is skipped while the newest version is untouched, and runs if it was removed, changed or
-        overtaken by another; what older versions are does not matter.
+        overtaken by another; what older versions are does not matter, nor what other models are.
         """
-        versions = find_versions(context.serving_dir)
+        name = self.params.model_name
+        versions = model_config.find_versions(context.serving_dir / name)
         if not versions:
             return ""
         version, newest = max(versions.items())
         try:
-            return f"{version}:{digest_folder(newest)}"
+            entry = model_config.find_entry(model_config.read_config(context.serving_dir), name)
+            served = "" if entry is None else entry.SerializeToString(deterministic=True).hex()
+            return f"{version}:{digest_folder(newest)}:{served}"
         except OSError as error:
             raise ComponentError(
-                f"Version {version} in {context.serving_dir} cannot be read: {error.strerror}. "
+                f"Version {version} in {newest.parent} cannot be read: {error.strerror}. "
                 "Give this user the right to read it, or choose another --serving_dir."
             ) from error
+        except ValueError as error:
+            raise ComponentError(str(error)) from error
 
     def run(
         self,
@@ -189,20 +204,22 @@ class Pusher(Component):
         outputs: Mapping[str, Artifact],
         context: Context,
     ) -> Counts:
-        pushed_model = outputs["pushed_model"]
+        pushed_model, name = outputs["pushed_model"], self.params.model_name
         if reason := why_not(inputs["model_blessing"], inputs["infra_blessing"]):
             pushed_model.properties |= {"pushed": 0, "reason": reason}
             return {"pushed": 0, "reason": reason}
         stamped = inputs["infra_blessing"].uri / _STAMPED_MODEL
-        assemble(stamped, inputs["model"].uri, inputs["evaluation"].uri, pushed_model.uri)
+        shutil.copytree(stamped, pushed_model.uri, dirs_exist_ok=True)
         try:
-            version = push(pushed_model.uri, context.serving_dir)
+            version = publish(stamped, context.serving_dir, name)
         except OSError as error:
             raise ComponentError(
                 f"The model cannot be pushed to {context.serving_dir}: {error.strerror or error}. "
                 "Nothing half-written can be seen there. Make room or give this user the right to "
                 "write, or choose another --serving_dir, and run again."
             ) from error
-        destination = {"pushed_version": str(version), "pushed_destination": str(version)}
-        pushed_model.properties |= {"pushed": 1, **destination}
+        except ValueError as error:
+            raise ComponentError(str(error)) from error
+        place = {"pushed_version": str(version), "pushed_destination": f"{name}/{version}"}
+        pushed_model.properties |= {"pushed": 1, **place}
         return {"pushed": 1, "version": version}

@@ -16,30 +16,12 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
+from answers import difference, norm_error
 from c_api import Session, load_libraries
 from messages import ServingError, read_requests
 
 _WARMUP = "assets.extra/tf_serving_warmup_requests"
 _FORBIDDEN = ("tensorflow", "keras", "facezoo")
-_EMBEDDING = "embedding"
-
-
-def difference(name: str, found: np.ndarray, expected: np.ndarray) -> float:
-    """Returns the largest difference: absolute, of values above 1 relative; texts must be equal."""
-    if (found.shape, found.dtype) != (expected.shape, expected.dtype):
-        raise ServingError(
-            f"{name} must be {expected.dtype} {expected.shape}. "
-            f"Received: {found.dtype} {found.shape}."
-        )
-    if found.dtype == object:
-        if not np.array_equal(found, expected):
-            raise ServingError(f"{name} is another text than the one recorded.")
-        return 0.0
-    if not np.isfinite(found).all():
-        raise ServingError(f"{name} holds values that are not finite.")
-    apart = np.abs(found.astype(np.float64) - expected) / np.maximum(np.abs(expected), 1.0)
-    return float(np.max(apart, initial=0.0))
 
 
 def replay(session: Session, warmup: Path) -> dict[str, dict[str, float]]:
@@ -70,10 +52,7 @@ def replay(session: Session, warmup: Path) -> dict[str, dict[str, float]]:
         for name, found in answer.items():
             apart = difference(f"{signature}: {name}", found, expected[name])
             one["max_difference"] = max(one["max_difference"], apart)
-        if _EMBEDDING in answer:
-            lengths = np.linalg.norm(answer[_EMBEDDING].astype(np.float64), axis=-1)
-            error = float(np.max(np.abs(lengths - 1.0), initial=0.0))
-            one["max_norm_error"] = max(one["max_norm_error"], error)
+        one["max_norm_error"] = max(one["max_norm_error"], norm_error(answer))
     if unasked := sorted(set(session.signatures) - set(report)):
         raise ServingError(f"No warm-up request asks for the signatures {', '.join(unasked)}.")
     return report
