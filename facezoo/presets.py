@@ -24,6 +24,7 @@ _REQUIRED: Final[Mapping[str, tuple[type, ...]]] = {
 }
 _OPTIONAL: Final[Mapping[str, tuple[type, ...]]] = {
     "auxiliary_loss": (dict, type(None)),
+    "crop_statistics": (dict, type(None)),
     "embedding_batch_norm": (bool, str, type(None)),
     "embedding_options": (dict, type(None)),
 }
@@ -50,8 +51,8 @@ def load(name_or_folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns:
         The fields of preset.json: `name`, `backbone`, `embedding_dim`, `embedding_pooling`,
         `embedding_batch_norm` and `embedding_options` (None: as the backbone was published),
-        `head`, `auxiliary_loss`, `preprocessing`, `weights`, `thresholds`, `card`. `weights` is an
-        absolute path or None.
+        `head`, `auxiliary_loss`, `preprocessing`, `weights`, `thresholds`, `crop_statistics`,
+        `card`. `weights` is an absolute path or None.
 
     Raises:
         FileNotFoundError: The folder, its preset.json or its weights are not there.

@@ -22,6 +22,7 @@ PRESET = {
     "preprocessing": Preprocessing(96, 80).get_config(),
     "weights": "model.keras",
     "thresholds": {"default": "accuracy"},
+    "crop_statistics": None,
     "card": "README.md",
 }
 

@@ -10,9 +10,10 @@ from absl import app, flags
 from facezoo.data import schema
 from facezoo.overrides import override
 from facezoo.training import STRATEGIES, Recipe, create_distribution
+from facezoo.training.crops import describe_crops
 from facezoo.training.job import Job, Trained, open_batches, run_job
 from facezoo.training.recipe import STAGES
-from facezoo.training.training_sets import TrainingSet
+from facezoo.training.training_sets import Batches, TrainingSet
 
 USAGE = (
     "train --examples=DIR [--examples=DIR ..] --out=DIR [--set KEY=VALUE ..] [--strategy=auto]"
@@ -77,9 +78,10 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
     job = Job.load(Path(job_path)) if job_path else _make_job(examples, Path(out), options)
     # Several machines meet before TensorFlow has computed anything.
     distribution = create_distribution(job.recipe.strategy)
-    trained = run_job(job, open_batches(job), distribution)
+    batches = open_batches(job)
+    trained = run_job(job, batches, distribution)
     if out and distribution.is_chief:
-        _write(trained, Path(out), job)
+        _write(trained, batches, Path(out), job)
     last = {key: trained.history[-1][key] for key in ("stage", "step", "loss")}
     if options["json"].value:
         print(json.dumps({**last, "out": out}))
@@ -119,7 +121,7 @@ def _training_set(examples: Path) -> TrainingSet:
     return TrainingSet(examples.name, tuple(map(str, shards)), str(index_dir))
 
 
-def _write(trained: Trained, out: Path, job: Job) -> None:
-    trained.model.save_preset(out)
+def _write(trained: Trained, batches: Batches, out: Path, job: Job) -> None:
+    trained.model.save_preset(out, crop_statistics=describe_crops(batches))
     (out / "history.json").write_text(json.dumps(trained.history, indent=2), encoding="utf-8")
     shutil.rmtree(job.work_dir)

@@ -228,7 +228,8 @@ class FaceModel(ReplicaSafeModel):
 
         Args:
             folder: Made if it is not there.
-            details: Fields of preset.json that the model does not know: `thresholds`, `card`.
+            details: Fields of preset.json that the model does not know: `thresholds`,
+                `crop_statistics`, `card`.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

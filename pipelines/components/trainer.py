@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from facezoo import serving
 from facezoo.data import schema
 from facezoo.models import FaceModel
 from facezoo.training import Recipe, create_distribution, has_cluster
+from facezoo.training.crops import describe_crops
 from facezoo.training.job import Job, open_batches, run_job
 from facezoo.training.position import History
 from facezoo.training.training_sets import Batches, TrainingSet
@@ -74,7 +76,8 @@ class Trainer(Component):
             unless `concat` gives each data set a head of its own.
 
     Outputs:
-        model: `model.keras` and `preset.json`, with the head; `Format-Serving/`, the SavedModel.
+        model: `model.keras` and `preset.json`, with the head and what its crops look like;
+            `Format-Serving/`, the SavedModel.
         model_run: `history.json`, one entry per epoch; TensorBoard logs in `train/`.
 
     Params:
@@ -116,7 +119,7 @@ class Trainer(Component):
         distribution = create_distribution(self.params.strategy)
         batches = make_batches(job)
         model, history = run_job(job, batches, distribution)
-        _write(model, history, outputs)
+        _write(model, history, describe_crops(batches), outputs)
         shutil.copytree(job.log_dir, outputs["model_run"].uri / "train")
         return {
             "steps": history[-1]["step"] if history else 0,
@@ -127,9 +130,14 @@ class Trainer(Component):
         }
 
 
-def _write(model: FaceModel, history: History, outputs: Mapping[str, Artifact]) -> None:
+def _write(
+    model: FaceModel,
+    history: History,
+    crop_statistics: Mapping[str, Any] | None,
+    outputs: Mapping[str, Artifact],
+) -> None:
     folder: Path = outputs["model"].uri
-    model.save_preset(folder)
+    model.save_preset(folder, crop_statistics=crop_statistics)
     serving.export_saved_model(model, folder / "Format-Serving")
     outputs["model"].properties["preprocessing"] = dataclasses.asdict(model.preprocessing)
     write_json(outputs["model_run"].uri / "history.json", history)
