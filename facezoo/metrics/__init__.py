@@ -1,7 +1,8 @@
 """The measure lane: distances of pairs, or embeddings and labels in, numbers out; plain NumPy."""
 
-from facezoo.metrics.agglomerative import cluster
+from facezoo.metrics.agglomerative import LINKAGES, cluster
 from facezoo.metrics.bootstrap import bootstrap_verification
+from facezoo.metrics.cluster_shapes import ClusterShapes, cluster_shapes
 from facezoo.metrics.clustering import ClusteringScores, PrecisionRecall, clustering_scores
 from facezoo.metrics.det import DetCurve, det_curve, det_of
 from facezoo.metrics.fisher import fisher_ratio
@@ -31,6 +32,8 @@ from facezoo.metrics.verification import (
 )
 
 __all__ = [
+    "LINKAGES",
+    "ClusterShapes",
     "ClusteringScores",
     "DetCurve",
     "DistanceHistogram",
@@ -48,6 +51,7 @@ __all__ = [
     "best_threshold",
     "bootstrap_verification",
     "cluster",
+    "cluster_shapes",
     "clustering_scores",
     "cmc",
     "det_curve",
