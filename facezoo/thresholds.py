@@ -111,6 +111,19 @@ def stored(table: Mapping[str, Any], far: float | None) -> Threshold:
     return Threshold(float(points[name]["threshold"]), name, table["chosen_on"])
 
 
+def strictest(table: Mapping[str, Any]) -> Threshold:
+    """Picks the smallest threshold of a table that `check_bound` has passed.
+
+    Of N pictures, N (N - 1) / 2 couples are compared where every two are: the FAR that does for one
+    couple would join many strangers.
+
+    Args:
+        table: Content of thresholds.json.
+    """
+    point = min(table["operating_points"], key=lambda one: one["threshold"])
+    return Threshold(float(point["threshold"]), point["name"], table["chosen_on"])
+
+
 def probability(
     table: Mapping[str, Any], distance: float, prior: float | None = None
 ) -> float | None:

@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 
 import keras
@@ -26,7 +24,7 @@ from facezoo.data.images import decode_rgb
 from facezoo.models import model_fingerprint
 
 DIM = 4
-SAME, DIFFERENT, ERROR, NO_VERDICT, SOME_UNREADABLE = 0, 1, 2, 3, 1
+SAME, DIFFERENT, ERROR, NO_VERDICT = 0, 1, 2, 3
 
 
 def threshold_table(model):
@@ -63,7 +61,7 @@ def folder(model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def serving_dir(model, folder, tmp_path_factory):
     """Two complete versions, 2 older than 10, and 11, which is still being copied."""
-    base = tmp_path_factory.mktemp("serving")
+    base = tmp_path_factory.mktemp("serving") / "facezoo"
     serving.export_saved_model(model, base / "10")
     shutil.copytree(base / "10", base / "2")
     (base / "10" / "assets.extra").mkdir()
@@ -132,7 +130,7 @@ class TestVerbs:
     def test_unknown_verb_lists_verbs_and_the_nearest(self, capsys):
         message = fails(capsys, "verfy", "a.jpg")
         assert "unknown verb 'verfy'. Did you mean 'verify'?" in message
-        assert "embed FILES.." in message
+        assert "embed PICTURES.." in message
 
     @pytest.mark.parametrize("verb", ["list", "verify", "embed"])
     def test_help_of_a_verb_needs_nothing_else(self, verb, capsys):
@@ -214,6 +212,7 @@ class TestVerify:
             "source": "450 genuine and 4500 impostor pairs of 10 people",
         }
         assert report["same"] is True
+        assert report["typical"] == [None, None]
         logit = 7.0 - 2.0 * report["distance"]
         assert report["probability"] == pytest.approx(1 / (1 + np.exp(-logit)))
         assert report["images"] == pictures
@@ -287,13 +286,16 @@ class TestVerify:
 
 
 class TestModelForms:
-    @pytest.mark.parametrize("form", ["folder", "keras_file", "saved_model", "serving_dir"])
+    @pytest.mark.parametrize(
+        "form", ["folder", "keras_file", "saved_model", "serving_dir", "dir_of_one_model"]
+    )
     def test_all_forms_agree(self, capsys, model, folder, serving_dir, pictures, form):
         path = {
             "folder": folder,
             "keras_file": folder / "model.keras",
             "saved_model": serving_dir / "10",
             "serving_dir": serving_dir,
+            "dir_of_one_model": serving_dir.parent,
         }[form]
         code, report = verify_json(capsys, *pictures, f"--model={path}")
         assert code == SAME
@@ -380,59 +382,6 @@ class TestEmbed:
             assert np.linalg.norm(found) == pytest.approx(1.0, abs=1e-6)
             assert float(row["norm"]) == pytest.approx(answer["norm"], rel=1e-5)
 
-    def test_json_lines(self, capsys, model, folder, pictures):
-        assert main(["embed", "--json", *pictures, f"--model={folder}"]) == 0
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert [line["path"] for line in lines] == pictures
-        expected = embed(model, pictures[1])["embedding"]
-        np.testing.assert_allclose(lines[1]["embedding"], expected, atol=1e-6)
-
-    def test_formats_hold_the_same_float32(self, capsys, folder, pictures, tmp_path):
-        arguments = ["embed", *pictures, f"--model={folder}"]
-        assert main([*arguments, "--format=npy", f"--out={tmp_path / 'all.npy'}"]) == 0
-        matrix = np.load(tmp_path / "all.npy")
-        assert (matrix.shape, matrix.dtype) == ((2, DIM), np.float32)
-        main([*arguments, "--format=jsonl"])
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        main([*arguments])
-        rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
-        for number, row in enumerate(matrix):
-            assert np.array_equal(np.array(lines[number]["embedding"], np.float32), row)
-            assert np.array_equal(np.array(rows[number][2:], np.float32), row)
-
-    def test_an_unreadable_file_is_reported_and_the_others_embedded(
-        self, capsys, folder, pictures, broken, tmp_path
-    ):
-        files = [pictures[0], broken, pictures[1], "missing.jpg"]
-        arguments = ["embed", *files, f"--model={folder}"]
-        assert main(arguments) == SOME_UNREADABLE
-        captured = capsys.readouterr()
-        rows = list(csv.DictReader(io.StringIO(captured.out)))
-        assert [row["path"] for row in rows] == pictures
-        assert f"{broken} is no usable image" in captured.err
-        assert "missing.jpg" in captured.err
-        assert "2 of 4 files could not be read" in captured.err
-
-        assert main([*arguments, "--format=jsonl"]) == SOME_UNREADABLE
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert [line["path"] for line in lines] == files
-        assert ["error" in line for line in lines] == [False, True, False, True]
-
-        out = tmp_path / "all.npy"
-        assert main([*arguments, "--format=npy", f"--out={out}"]) == SOME_UNREADABLE
-        assert np.isnan(np.load(out)).all(axis=1).tolist() == [False, True, False, True]
-
-    def test_nothing_readable(self, capsys, folder, broken):
-        assert main(["embed", broken, f"--model={folder}"]) == SOME_UNREADABLE
-        assert capsys.readouterr().out == ""
-
-    def test_more_files_than_a_batch_keep_their_order(self, capsys, folder, pictures, broken):
-        files = [*pictures * 20, broken, *pictures]
-        assert main(["embed", "--json", *files, f"--model={folder}"]) == SOME_UNREADABLE
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert [line["path"] for line in lines] == files
-        assert lines[0]["embedding"] == pytest.approx(lines[38]["embedding"], abs=1e-6)
-
     def test_a_saved_model_embeds_as_the_keras_model(self, capsys, folder, serving_dir, pictures):
         found = []
         for model in (folder, serving_dir):
@@ -440,43 +389,6 @@ class TestEmbed:
             lines = capsys.readouterr().out.splitlines()
             found.append([json.loads(line)["embedding"] for line in lines])
         np.testing.assert_allclose(found[0], found[1], atol=1e-5)
-
-    def test_out_appears_whole_or_not_at_all(self, capsys, folder, pictures, tmp_path, monkeypatch):
-        out = tmp_path / "all.csv"
-        out.write_text("old")
-        arguments = ["embed", *pictures, f"--model={folder}", f"--out={out}"]
-        with monkeypatch.context() as patch:
-            patch.setattr("facezoo.cli.embed._write_csv", lambda rows, file: 1 / 0)
-            assert main(arguments) == ERROR
-        assert [file.name for file in tmp_path.iterdir()] == ["all.csv"]
-        assert out.read_text() == "old"
-        assert main(arguments) == 0
-        assert len(out.read_text().splitlines()) == 3
-        assert [file.name for file in tmp_path.iterdir()] == ["all.csv"]
-
-    def test_out_may_be_a_pipe(self, folder, pictures, tmp_path):
-        pipe = tmp_path / "pipe"
-        os.mkfifo(pipe)
-        received = []
-        reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
-        reader.start()
-        assert main(["embed", *pictures, f"--model={folder}", f"--out={pipe}"]) == 0
-        reader.join()
-        assert len(received[0].splitlines()) == 3
-        assert pipe.is_fifo()
-
-    def test_out_that_cannot_be_written(self, capsys, folder, pictures, tmp_path):
-        out = tmp_path / "missing" / "all.csv"
-        assert "No such file or directory" in fails(
-            capsys, "embed", *pictures, f"--model={folder}", f"--out={out}"
-        )
-
-    def test_wrong_use(self, capsys, folder, pictures):
-        model = f"--model={folder}"
-        assert "one photograph or more" in fails(capsys, "embed", model)
-        assert "needs --out" in fails(capsys, "embed", *pictures, model, "--format=npy")
-        message = fails(capsys, "embed", *pictures, model, "--format=xml")
-        assert "value should be one of <csv|jsonl|npy>" in message
 
 
 @pytest.mark.slow

@@ -12,10 +12,14 @@ from absl import app, flags
 # Modules of facezoo.cli, imported on demand: most need TensorFlow, which `train` can do without.
 # Each has USAGE, HELP, define_flags(flags.FlagValues) and run(arguments, options) -> exit code.
 _VERBS = {
+    "cluster": "cluster",
     "convert": "convert",
     "curate": "curate",
     "embed": "embed",
     "evaluate": "evaluate",
+    "export": "export",
+    "gallery": "gallery",
+    "identify": "identify",
     "list": "list_parts",
     "overlap": "overlap",
     "summary": "summary",
@@ -23,12 +27,15 @@ _VERBS = {
     "verify": "verify",
 }
 ERROR = 2
+# As a shell reports what Ctrl-C has ended.
+INTERRUPTED = 130
 _USAGE = """Usage: python -m facezoo VERB [ARGUMENTS] [--FLAGS]
 
 {verbs}
 
 `python -m facezoo VERB --help` says more about a verb. Every verb takes --json.
-Exit codes: 0 done (verify: same person), 2 error; the verb's help names the others."""
+Exit codes: 0 done (verify: same person), 2 error, 130 interrupted; the verb's help names the
+others."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,6 +79,9 @@ def _run(name: str, verb: ModuleType, arguments: Sequence[str]) -> int:
             print(_help(verb, options))
             return 0
         return verb.run(positional, options)
+    except KeyboardInterrupt:
+        print(f"facezoo {name}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
     except (flags.Error, app.UsageError) as error:
         print(f"facezoo {name}: {error}\nUsage: python -m facezoo {verb.USAGE}", file=sys.stderr)
     except (OSError, ValueError) as error:

@@ -1,6 +1,5 @@
 """Loads a model from whichever of its forms a path names, so that verbs need not ask."""
 
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ import tensorflow as tf
 from absl import app, flags
 
 from facezoo import presets, shapes
+from facezoo.cli.keras_loading import has_preset_beside, load_keras
+from facezoo.data.crop_statistics import CropStatistics
 from facezoo.data.decode import resize
 from facezoo.data.preprocessing import Preprocessing
 from facezoo.data.test_time import TestTime
@@ -21,7 +22,7 @@ from facezoo.thresholds import check_bound
 
 _FORMS = (
     "a .keras file, a preset folder (preset.json), a SavedModel directory (saved_model.pb), "
-    "a serving directory (numbered versions), or the name of a preset with weights"
+    "a serving directory (one model's numbered versions), or the name of a preset with weights"
 )
 
 
@@ -35,12 +36,14 @@ class LoadedModel:
         fingerprint: Of the weights.
         preprocessing: What is done to a picture first; None if it is not known.
         thresholds: The table that was stored with the model; None if nothing was measured.
+        crop_statistics: What the crops of its training look like; None if it is not known.
     """
 
     embed: Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
     fingerprint: str
     preprocessing: Preprocessing | None
     thresholds: Mapping[str, Any] | None
+    crop_statistics: CropStatistics | None = None
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -69,9 +72,34 @@ class LoadedModel:
             images: uint8 [H, W, 3] each, of any size.
             view: What is done to them.
         """
+        return self.predict_views(images, view)[shapes.EMBEDDING]
+
+    def predict_views(self, images: Sequence[np.ndarray], view: TestTime) -> dict[str, np.ndarray]:
+        """Embeds pictures as `embed_views`, and tells their norms, the mean over the views.
+
+        Args:
+            images: uint8 [H, W, 3] each, of any size; one at least.
+            view: What is done to them.
+        """
         shown = [one for image in images for one in view.views(image, self.input_size)]
-        embedding = self.embed(shown)[shapes.EMBEDDING]
-        return view.combine(embedding.reshape(len(images), -1, embedding.shape[-1]))
+        answer = self.embed(shown)
+        embedding, norm = (answer[name] for name in (shapes.EMBEDDING, shapes.NORM))
+        return {
+            shapes.EMBEDDING: view.combine(embedding.reshape(len(images), -1, embedding.shape[-1])),
+            shapes.NORM: norm.reshape(len(images), -1).mean(axis=1),
+        }
+
+    def are_typical(self, images: Sequence[np.ndarray], view: TestTime) -> list[bool | None]:
+        """Tells which pictures look like the crops of the training; None where it is not known.
+
+        Args:
+            images: uint8 [H, W, 3] each, of any size; one at least.
+            view: What is done to them; the first view is looked at.
+        """
+        if self.crop_statistics is None:
+            return [None] * len(images)
+        shown = [view.views(image, self.input_size)[0] for image in images]
+        return self.crop_statistics.is_typical(shown).tolist()
 
 
 def define_flag(flag_values: flags.FlagValues) -> None:
@@ -95,13 +123,13 @@ def load(path: str | None) -> LoadedModel:
         raise app.UsageError(f"--model is needed: {_FORMS}.")
     place = Path(path)
     if place.suffix == ".keras" and place.is_file():
-        return _from_keras(_load_keras(place), _preset_beside(place))
+        return _from_keras(*load_keras(path))
     if (place / "saved_model.pb").is_file():
         return _from_saved_model(place)
     if versions := _versions(place):
         return _from_saved_model(versions[-1])
     if path in presets.names() or (place / presets.PRESET_FILE).is_file():
-        return _from_preset(path)
+        return _from_keras(*load_keras(path))
     what = "it is none of these" if place.exists() else "there is no such file or folder"
     raise ValueError(f"--model must be {_FORMS}. Received: {path!r}, but {what}.")
 
@@ -117,7 +145,7 @@ def preset_folder(path: str) -> Path:
     """
     place = Path(path)
     if place.suffix == ".keras":
-        has_preset, folder = _preset_beside(place) is not None, place.parent
+        has_preset, folder = has_preset_beside(place), place.parent
     elif versions := _versions(place):
         folder = versions[-1] / EXTRA_DIR
         has_preset = (folder / presets.PRESET_FILE).is_file()
@@ -130,49 +158,6 @@ def preset_folder(path: str) -> Path:
             "folder that `FaceModel.save_preset` or `python -m facezoo convert` wrote."
         )
     return folder
-
-
-def _check_whole(weights: str | Path) -> None:
-    """Raises ValueError for a damaged file, which Keras would report as missing."""
-    try:
-        with zipfile.ZipFile(weights) as archive:
-            damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
-        damaged = str(error)
-    if damaged is not None:
-        raise ValueError(f"{weights} is damaged or no Keras model: {damaged}. Copy it again.")
-
-
-def _load_keras(file: Path) -> FaceModel:
-    _check_whole(file)
-    try:
-        model = keras.models.load_model(file)
-    except TypeError as error:
-        # Keras adds the whole configuration in further lines.
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{file} is no model of facezoo: {reason}") from error
-    if not isinstance(model, FaceModel):
-        raise ValueError(f"{file} must hold a FaceModel. Received: a {type(model).__name__}.")
-    return model
-
-
-def _preset_beside(file: Path) -> Mapping[str, Any] | None:
-    """The preset that was saved with these weights, not with others in the same folder."""
-    if not (file.parent / presets.PRESET_FILE).is_file():
-        return None
-    preset = presets.load(file.parent)
-    return preset if preset["weights"] == str(file.absolute()) else None
-
-
-def _from_preset(name_or_folder: str) -> LoadedModel:
-    preset = presets.load(name_or_folder)
-    if preset["weights"] is None:
-        raise ValueError(
-            f"The preset {name_or_folder!r} has no weights: its embeddings would be random. "
-            "Train it with `python -m pipelines.run`, and give the folder that it names."
-        )
-    _check_whole(preset["weights"])
-    return _from_keras(FaceModel.from_preset(name_or_folder), preset)
 
 
 def _from_keras(model: FaceModel, preset: Mapping[str, Any] | None) -> LoadedModel:
@@ -190,25 +175,40 @@ def _from_keras(model: FaceModel, preset: Mapping[str, Any] | None) -> LoadedMod
         return {name: keras.ops.convert_to_numpy(value) for name, value in answer.items()}
 
     thresholds = preset and preset["thresholds"]
-    return LoadedModel(embed, model_fingerprint(model), model.preprocessing, thresholds)
+    crops = _crop_statistics(preset or {})
+    return LoadedModel(embed, model_fingerprint(model), model.preprocessing, thresholds, crops)
+
+
+def _crop_statistics(preset: Mapping[str, Any]) -> CropStatistics | None:
+    config = preset.get("crop_statistics")
+    return config and CropStatistics.from_config(config)
 
 
 def _versions(place: Path) -> list[Path]:
-    """Folders of a serving directory's versions, oldest first."""
-    folders = place.iterdir() if place.is_dir() else ()
-    complete = [folder for folder in folders if (folder / "saved_model.pb").is_file()]
-    return sorted((one for one in complete if one.name.isdecimal()), key=lambda one: int(one.name))
+    """Folders of the versions in a serving directory, or in its one model's, oldest first."""
+    folders = [folder for folder in place.iterdir() if folder.is_dir()] if place.is_dir() else []
+    complete = [one for one in folders if (one / "saved_model.pb").is_file()]
+    versions = [one for one in complete if one.name.isdecimal()]
+    if not versions and len(folders) == 1:
+        return _versions(folders[0])
+    return sorted(versions, key=lambda one: int(one.name))
 
 
 def _from_saved_model(folder: Path) -> LoadedModel:
     served = ServedModel(folder)
 
     def embed(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        # One by one: the signature takes batches of one size only.
-        answers = [served(image[np.newaxis]) for image in images]
-        return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
+        # The signature takes batches of one size only.
+        rows: dict[tuple[int, ...], list[int]] = {}
+        for row, image in enumerate(images):
+            rows.setdefault(image.shape, []).append(row)
+        answers = [served(np.stack([images[row] for row in same])) for same in rows.values()]
+        order = np.argsort([row for same in rows.values() for row in same])
+        return {name: np.concatenate([one[name] for one in answers])[order] for name in answers[0]}
 
     if served.preset is None:
         return LoadedModel(embed, served.fingerprint(), None, None)
     preprocessing = Preprocessing(**served.preset["preprocessing"])
-    return LoadedModel(embed, served.fingerprint(), preprocessing, served.preset["thresholds"])
+    thresholds = served.preset["thresholds"] or served.info["thresholds"]
+    crops = _crop_statistics(served.preset)
+    return LoadedModel(embed, served.fingerprint(), preprocessing, thresholds, crops)

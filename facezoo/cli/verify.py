@@ -9,7 +9,8 @@ import numpy as np
 from absl import app, flags
 
 from facezoo import shapes, thresholds
-from facezoo.cli import model_loading, views
+from facezoo.cli import model_loading, threshold_flags, views
+from facezoo.cli.embedded import tell_untypical
 from facezoo.cli.pictures import read_picture
 
 USAGE = "verify A.jpg B.jpg --model=PATH [--far=1e-2 | --threshold=T] [--json]"
@@ -29,18 +30,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     """Adds `--model`, `--far`, `--threshold`, and what is done to the pictures."""
     model_loading.define_flag(flag_values)
     views.define_flags(flag_values)
-    flags.DEFINE_float(
-        "far",
-        None,
-        "Use the stored threshold at which this share of impostors was accepted, such as 1e-2.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_float(
-        "threshold",
-        None,
-        "Use this squared L2 distance instead of a stored one.",
-        flag_values=flag_values,
-    )
+    threshold_flags.define_flags(flag_values)
 
 
 def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
@@ -53,17 +43,17 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
     """
     if len(arguments) != 2:
         raise app.UsageError(f"verify takes two photographs. Received: {len(arguments)}.")
-    far, value = options["far"].value, options["threshold"].value
-    if far is not None and value is not None:
-        raise app.UsageError("Give --far or --threshold, not both.")
+    threshold = threshold_flags.given(options)
     view = views.test_time(options)
     pictures = [read_picture(path) for path in arguments]
     model = model_loading.load(options["model"].value)
     # Who gives a threshold need not care what is stored.
-    table = model.bound_thresholds(view) if value is None else None
-    threshold = None if value is None else thresholds.given(value, "given by --threshold")
+    table = model.bound_thresholds(view) if threshold is None else None
     if table is not None:
-        threshold = thresholds.stored(table, far)
+        threshold = thresholds.stored(table, options["far"].value)
+    typical = model.are_typical(pictures, view)
+    untypical = [path for path, fits in zip(arguments, typical, strict=True) if fits is False]
+    tell_untypical(untypical, len(pictures), "verify")
     one, other = model.embed_views(pictures, view).astype(np.float64)
     # Rounded as the distances that the thresholds were chosen from.
     distance = float(np.float32(np.sum(np.square(one - other))))
@@ -74,6 +64,7 @@ def run(arguments: Sequence[str], options: flags.FlagValues) -> int:
         "distance_name": shapes.DISTANCE,
         "threshold": None if threshold is None else asdict(threshold),
         "same": same,
+        "typical": typical,
         "probability": None if table is None else thresholds.probability(table, distance),
     }
     print(json.dumps(report, indent=2) if options["json"].value else _words(report))
