@@ -125,6 +125,12 @@ class PushedModel(Artifact):
     TYPE = "PushedModel"
 
 
+class InferenceResult(_Split):
+    """`Split-<s>/embeddings-00000-of-0000N.tfrecord` or `.parquet`, and the quarantine list."""
+
+    TYPE = "InferenceResult"
+
+
 class ModelCard(Artifact):
     """A preset folder: `README.md` (the card), `card.json`, plots, `preset.json`, `model.keras`."""
 

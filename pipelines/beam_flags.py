@@ -2,13 +2,27 @@
 
 import argparse
 import difflib
+import sys
 from collections.abc import Sequence
 
+from absl import flags
 from apache_beam.options.pipeline_options import PipelineOptions
 
 # Beam's own DirectRunner would first try to download and start another engine (Prism).
 _IN_PROCESS = "FnApiRunner"
 _LOCAL = ("DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
+
+
+def parse_ours(arguments: Sequence[str]) -> list[str]:
+    """Parses the flags of absl, and returns the program's name and what is left for Beam.
+
+    A value that a flag does not take ends the program with one line, where `absl.app` would show
+    where in its own code that was found out.
+    """
+    try:
+        return flags.FLAGS(arguments, known_only=True)
+    except flags.Error as error:
+        sys.exit(f"error: {str(error).rstrip('.')}. See --help.")
 
 
 def beam_args(

@@ -11,6 +11,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from facezoo.data import schema
 from facezoo.models import FaceModel
+from facezoo.thresholds import far_name
 from pipelines.tfmd import STATISTICS_FILE
 
 Key = Sequence[str | int]
@@ -38,6 +39,8 @@ _SINGLE: Mapping[str, tuple[str, ...]] = {
     "alignment": (_PRESET, "preprocessing", "alignment"),
     "head_config": (_PRESET, "head"),
     "num_parameters": (_WEIGHTS, "num_parameters"),
+    "keras_bytes": (_WEIGHTS, "num_bytes"),
+    "saved_model_bytes": ("model/Format-Serving", "num_bytes"),
     "dataset": ("transformed_examples/dataset_info.json", "name"),
     "num_train": ("transformed_examples/counts.json", "train"),
     "num_quarantined": ("transformed_examples/counts.json", "quarantined"),
@@ -46,6 +49,7 @@ _SINGLE: Mapping[str, tuple[str, ...]] = {
     "num_genuine": (_METRICS, "num_genuine"),
     "num_impostor": (_METRICS, "num_impostor"),
     "reasons": (_METRICS, "reasons"),
+    "slice_point": (_METRICS, "slice_point"),
     "preprocessing_fingerprint": (_THRESHOLDS, "preprocessing"),
     "model_fingerprint": (_THRESHOLDS, "model"),
     "threshold_source": (_THRESHOLDS, "chosen_on"),
@@ -105,10 +109,13 @@ class Reports:
 
 
 def _read(file: Path) -> Any:
+    if file.is_dir():
+        return {"num_bytes": sum(one.stat().st_size for one in file.rglob("*") if one.is_file())}
     if file.suffix == ".keras":
         model = FaceModel.from_preset(file.parent)
         parts = (model.backbone, model.embedding)
-        return {"num_parameters": sum(part.count_params() for part in parts)}
+        num_parameters = sum(part.count_params() for part in parts)
+        return {"num_parameters": num_parameters, "num_bytes": file.stat().st_size}
     if file.suffix == ".pb":
         return statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
     return json.loads(file.read_text(encoding="utf-8"))
@@ -125,7 +132,8 @@ def collect(reports: Reports) -> Facts:
         facts["pushed_version"] = reports.fact(_PUSHED, "properties", "pushed_version")
     if reports.has("plan"):
         facts |= {name: reports.fact(_CURATION, *key) for name, key in _CURATED.items()}
-    return facts | _score_facts(reports) | _training_facts(reports) | _data_facts(reports)
+    facts |= _score_facts(reports) | _slice_facts(reports) | _byte_facts(reports)
+    return facts | _training_facts(reports) | _data_facts(reports)
 
 
 def _score_facts(reports: Reports) -> Facts:
@@ -149,6 +157,29 @@ def _point_facts(reports: Reports, prefix: str, report: str, *key: str) -> Facts
         for number, point in enumerate(reports.value(report, (*key, "operating_points")))
         for field in sorted(point)
     }
+
+
+def _slice_facts(reports: Reports) -> Facts:
+    """`slice/<number>/<field>`."""
+    return {
+        f"slice/{number}/{field}": reports.fact(_METRICS, "slices", number, field)
+        for number, row in enumerate(reports.value(_METRICS, ("slices",)))
+        for field in sorted(row)
+    }
+
+
+def _byte_facts(reports: Reports) -> Facts:
+    """`quantization/<number>/<field>` and `quantization/<number>/<point>/<field>`."""
+    facts = {}
+    for number, row in enumerate(reports.value(_METRICS, ("quantization",))):
+        place, prefix = ("quantization", number), f"quantization/{number}"
+        for field in sorted(set(row) - {"val"}):
+            facts[f"{prefix}/{field}"] = reports.fact(_METRICS, *place, field)
+        for index, at_far in enumerate(row["val"]):
+            for field in ("val_float", "val_bytes"):
+                name = f"{prefix}/{far_name(at_far['target'])}/{field}"
+                facts[name] = reports.fact(_METRICS, *place, "val", index, field)
+    return facts
 
 
 def _training_facts(reports: Reports) -> Facts:

@@ -14,6 +14,7 @@ from facezoo import evaluation
 from facezoo.data.examples import parse_example
 from facezoo.data.records import index_records, read_records
 from facezoo.data.schema import FaceRecord
+from facezoo.evaluation.picture_slices import measure
 from facezoo.models import FaceModel
 from pipelines.component import ComponentError, Context
 
@@ -31,6 +32,7 @@ NAMES: Final = {
     BASELINE: "last blessed model",
 }
 LABEL: Final = "label"
+MEASURED: Final = "measured"
 
 Key = tuple[int, int]
 Batch = tuple[Key, list[FaceRecord]]
@@ -48,6 +50,16 @@ def read_batches(indexed_shard: tuple[int, str], batch_size: int) -> Iterator[Ba
         yield (shard, number), batch
 
 
+def check_finite(embeddings: Mapping[str, NDArray]) -> None:
+    """Raises ComponentError where embeddings are no numbers."""
+    for name, embedding in embeddings.items():
+        if not np.isfinite(embedding).all():
+            raise ComponentError(
+                f"The embeddings of the {NAMES[name]} are not finite: its training has diverged. "
+                "Train it with a lower learning rate."
+            )
+
+
 def write_columns(batches: Iterable[tuple[Key, Columns]], path: str) -> None:
     """Writes the columns of all batches, put together in the order of their keys."""
     columns = [found for _, found in sorted(batches, key=lambda batch: batch[0])]
@@ -57,6 +69,8 @@ def write_columns(batches: Iterable[tuple[Key, Columns]], path: str) -> None:
 
 class EmbedBatch(beam.DoFn):
     """Encoded images of one batch -> their labels, and their embeddings by every name.
+
+    The column `MEASURED` holds what `facezoo.evaluation.picture_slices.measure` says of each.
 
     Args:
         model_dir: Preset folder of the model, which also gives the untrained network.
@@ -81,6 +95,7 @@ class EmbedBatch(beam.DoFn):
             image = evaluation.decode_batch(encoded, model.preprocessing)
             if name == MODEL:
                 columns[PIXEL] = evaluation.pixel_embedding(image)
+                columns[MEASURED] = np.array([measure(one) for one in image.numpy()])
             columns[name] = evaluation.embed_batch(model, model.preprocessing.standardize(image))
         yield key, columns
 

@@ -16,6 +16,8 @@ _LIBRARIES = (
     "numpy",
     "Pillow",
     "protobuf",
+    "pyarrow",
+    "PyYAML",
     "simplejpeg",
     "tensorflow",
     "tensorflow-datasets",

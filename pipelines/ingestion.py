@@ -50,11 +50,18 @@ class Placed(NamedTuple):
     label: int
 
 
+def refuse_large(ref: ImageRef, max_pixels: int) -> Refusal | None:
+    """Refuses a file that is too long for any picture of so many pixels, before it is read."""
+    max_bytes = max_pixels * _MAX_BYTES_PER_PIXEL + _MAX_BYTES_BESIDE_PIXELS
+    if ref.size <= max_bytes:
+        return None
+    return Refusal(ref.key, f"file too large: {ref.size} bytes, expected at most {max_bytes}")
+
+
 def check_image(ref: ImageRef, max_pixels: int, min_size: int) -> CheckedImage | Refusal:
     """Reads and decodes one picture."""
-    max_bytes = max_pixels * _MAX_BYTES_PER_PIXEL + _MAX_BYTES_BESIDE_PIXELS
-    if ref.size > max_bytes:
-        return Refusal(ref.key, f"file too large: {ref.size} bytes, expected at most {max_bytes}")
+    if refused := refuse_large(ref, max_pixels):
+        return refused
     try:
         data = ref.read()
         image = images.normalize(data, max_pixels, min_size)

@@ -2,21 +2,36 @@
 
 import importlib.resources
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import yaml
 
 from facezoo.data import schema
-from pipelines.card_facts import SPLITS, Reports
+from pipelines import card_tables
+from pipelines.card_facts import Reports
 
-_ROWS = {
-    "model": "**trained model**",
-    "uncurated_model": "model before curation",
-    "baseline_model": "last blessed model",
-    "untrained": "untrained network",
-    "pixel": "raw pixels",
+# Names that the Hugging Face Hub knows, where it has one.
+_FRONT: Final = {
+    "library_name": "keras",
+    "pipeline_tag": "image-feature-extraction",
+    "license": "other",
+    "license_name": "see-considerations",
 }
-_FARS = ("far_1e-2", "far_1e-3")
+_TASK: Final = {
+    "type": "face-verification",
+    "name": "Face verification, all pairs of people never seen in training",
+}
+_METRICS: Final = {
+    "auc": "AUC",
+    "eer": "EER",
+    "val_at_far_1e-2": "VAL at FAR 1e-2",
+    "val_at_far_1e-3": "VAL at FAR 1e-3",
+}
+_ALWAYS: Final = ("auc", "eer")
+_METRIC_TYPES: Final = {"auc": "roc_auc"}
+_FILES: Final = {"saved_model": "SavedModel", "keras": "model.keras"}
 
 
 def render(card: Mapping[str, Any]) -> str:
@@ -34,39 +49,22 @@ def render(card: Mapping[str, Any]) -> str:
         words = {
             "data_license": card["data_license"],
             "verdict": _verdict(values),
-            "front_scores": _front_scores(values),
+            "front_matter": _front_matter(values),
+            "size": _size(values),
             "threshold_people": _threshold_people(values),
             "head": _head(values["head_config"]),
             "version": values.get("pushed_version", "not pushed"),
             "training_data": _training_data(values),
-            "training_table": _training_table(values),
-            "data_table": _data_table(values),
-            "score_table": _score_table(values),
-            "threshold_table": _threshold_table(values),
+            "training_table": card_tables.training_table(values),
+            "data_table": card_tables.data_table(values),
+            "score_table": card_tables.score_table(values),
+            "threshold_table": card_tables.threshold_table(values),
+            "slice_table": card_tables.slice_table(values),
+            "byte_table": card_tables.byte_table(values),
         }
         return template.read_text(encoding="utf-8").format_map({**values, **words})
     except KeyError as error:
         raise ValueError(f"No report states {error}.") from error
-
-
-def _table(header: str, rows: Iterable[Iterable[str]]) -> str:
-    columns = header.count("|") - 1
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([header, "|---" * columns + "|", *lines])
-
-
-def _number(value: float | None, form: str = ".4f") -> str:
-    return "not measured" if value is None else format(value, form)
-
-
-def _range(values: Mapping[str, Any], split: str, name: str) -> str:
-    low, high = (format(values[f"{split}/{end}_{name}"], ".0f") for end in ("min", "max"))
-    return low if low == high else f"{low} to {high}"
-
-
-def _interval(values: Mapping[str, Any], name: str) -> str:
-    bounds = values.get(f"{name}_interval")
-    return f" [{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""
 
 
 def _verdict(values: Mapping[str, Any]) -> str:
@@ -76,13 +74,29 @@ def _verdict(values: Mapping[str, Any]) -> str:
     return f"**The evaluation did not bless this model. Do not use it.** {reasons}."
 
 
-def _front_scores(values: Mapping[str, Any]) -> str:
-    """The scores of the front matter, as YAML; no VAL where the pairs are too few for its FAR."""
-    vals = [f"val_at_{far}" for far in _FARS if f"model/val_at_{far}" in values]
-    names = {"roc_auc": "auc", "eer": "eer", **dict(zip(vals, vals, strict=True))}
-    return "\n".join(
-        f"    - type: {kind}\n      value: {values[f'model/{name}']}"
-        for kind, name in names.items()
+def _front_matter(values: Mapping[str, Any]) -> str:
+    """What the Hugging Face Hub reads, its model-index of measured scores among it, as YAML."""
+    result = {
+        "task": _TASK,
+        "dataset": {"type": values["dataset"], "name": values["dataset"], "split": schema.EVAL},
+        "metrics": [
+            {"type": _METRIC_TYPES.get(name, name), "name": title, "value": values[f"model/{name}"]}
+            for name, title in _METRICS.items()
+            # A VAL is missing where the pairs are too few for its FAR.
+            if name in _ALWAYS or f"model/{name}" in values
+        ],
+    }
+    front = {
+        **_FRONT,
+        "tags": ["face-recognition", "face-verification", "facezoo", values["backbone"]],
+        "model-index": [{"name": values["name"], "results": [result]}],
+    }
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _size(values: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{values[f'{name}_bytes'] / 1e6:.1f} MB as {title}" for name, title in _FILES.items()
     )
 
 
@@ -113,71 +127,6 @@ def _training_data(values: Mapping[str, Any]) -> str:
         f"people and {values['dropped_pictures']:,} pictures. The training saw "
         f"{values['curated_images']:,} crops of {values['curated_people']:,} people."
     )
-
-
-def _training_table(values: Mapping[str, Any]) -> str:
-    stages = [name.split("/")[1] for name in values if name.startswith("stage/")]
-    rows = [
-        (
-            stage,
-            f"{values[f'stage/{stage}/step']:,}",
-            _number(values[f"stage/{stage}/loss"]),
-            _number(values.get(f"stage/{stage}/class_accuracy")),
-        )
-        for stage in dict.fromkeys(stages)
-    ]
-    return _table("| Stage | Up to step | Loss | Accuracy on training classes |", rows)
-
-
-def _data_table(values: Mapping[str, Any]) -> str:
-    rows = [
-        (
-            split,
-            f"{values[f'{split}/photographs']:,}",
-            f"{values[f'{split}/people']:,}",
-            _range(values, split, "images_per_identity"),
-            _range(values, split, schema.IMAGE_HEIGHT),
-            _range(values, split, schema.IMAGE_WIDTH),
-        )
-        for split in SPLITS
-    ]
-    return _table(
-        "| Split | Photographs | People | Per person | Height, pixels | Width, pixels |", rows
-    )
-
-
-def _score_table(values: Mapping[str, Any]) -> str:
-    rows = []
-    for row, title in _ROWS.items():
-        if f"{row}/auc" not in values:
-            continue
-        accuracy = _number(values.get(f"{row}/accuracy"))
-        if (error := values.get(f"{row}/accuracy_standard_error")) is not None:
-            accuracy += f" \N{PLUS-MINUS SIGN} {error:.4f}"
-        auc, eer = (_number(values[f"{row}/{score}"]) for score in ("auc", "eer"))
-        vals = (
-            _number(values.get(f"{row}/val_at_{far}")) + _interval(values, f"{row}/{far}/val")
-            for far in _FARS
-        )
-        rows.append((title, auc, eer, accuracy, *vals))
-    return _table("| | AUC | EER | Accuracy | VAL@FAR 1e-2 | VAL@FAR 1e-3 |", rows)
-
-
-def _threshold_table(values: Mapping[str, Any]) -> str:
-    names = [name.split("/")[1] for name in values if name.startswith("threshold/")]
-    rows = [
-        (
-            f"`{name}`",
-            _number(values[f"threshold/{name}/threshold"], ".5g"),
-            *(
-                _number(values[f"threshold/{name}/{rate}"])
-                + _interval(values, f"threshold/{name}/{rate}")
-                for rate in ("val", "far")
-            ),
-        )
-        for name in dict.fromkeys(names)
-    ]
-    return _table("| Operating point | Threshold | VAL | FAR |", rows)
 
 
 def differences(card_folder: Path, folders: Mapping[str, Path]) -> list[str]:

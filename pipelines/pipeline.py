@@ -1,6 +1,7 @@
 """The whole pipeline on one page: from bytes on disk to a served, documented model."""
 
 from pipelines.component import Component, LatestBlessedModel
+from pipelines.components.bulk_inferrer import BulkInferrer
 from pipelines.components.curator import Curator
 from pipelines.components.evaluator import Evaluator
 from pipelines.components.example_gen import ExampleGen
@@ -56,16 +57,23 @@ def create_pipeline(config: PipelineConfig) -> list[Component]:
         **before,
     )
     infra_validator = InfraValidator(
-        config.infra_validator, model=model, transformed_examples=crops
+        config.infra_validator,
+        model=model,
+        transformed_examples=crops,
+        evaluation=evaluator.outputs["evaluation"],
     )
     pusher = Pusher(
         config.pusher,
-        model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_validator.outputs["blessing"],
-        evaluation=evaluator.outputs["evaluation"],
     )
 
+    bulk_inferrer = BulkInferrer(
+        config.bulk_inferrer,
+        examples=crops,
+        model=pusher.outputs["pushed_model"],
+        model_blessing=evaluator.outputs["blessing"],
+    )
     model_card_gen = ModelCardGen(
         config.model_card_gen,
         model=model,
@@ -87,5 +95,6 @@ def create_pipeline(config: PipelineConfig) -> list[Component]:
         evaluator,
         infra_validator,
         pusher,
+        bulk_inferrer,
         model_card_gen,
     ]

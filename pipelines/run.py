@@ -17,7 +17,7 @@ from pipelines.quiet import silent_stderr
 with silent_stderr():
     from facezoo.training import STRATEGIES
     from pipelines import configs, summary
-    from pipelines.beam_flags import beam_args
+    from pipelines.beam_flags import beam_args, parse_ours
     from pipelines.component import ComponentError, Context
     from pipelines.pipeline import create_pipeline
     from pipelines.runner import StepResult, run_pipeline
@@ -94,4 +94,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=lambda arguments: flags.FLAGS(arguments, known_only=True))
+    app.run(main, flags_parser=parse_ours)

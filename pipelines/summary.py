@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from facezoo.serving.model_config import MODELS_DIR, server_flags
 from pipelines.curation_files import FACTS, PLAN, REPORT, REVIEW
 from pipelines.runner import StepResult
 
@@ -39,7 +40,7 @@ def summarize(
     metrics["untrained_auc"] = scores["untrained"]["auc"]
     return {
         "model": str(card / "model.keras"),
-        "serving": str(serving_dir / str(pushed["pushed_version"])) if pushed["pushed"] else None,
+        "serving": str(serving_dir / pushed["pushed_destination"]) if pushed["pushed"] else None,
         "card": str(card / "README.md"),
         "blessed": scores["blessed"],
         "reasons": scores["reasons"],
@@ -81,10 +82,10 @@ def closing_text(results: Mapping[str, StepResult], summary: Mapping[str, Any], 
         f"--model={Path(summary['card']).parent}",
     ]
     if summary["serving"]:
-        base = Path(summary["serving"]).parent.resolve()
+        base = Path(summary["serving"]).parent.parent.resolve()
         lines.append(
-            f"  docker run -p 8501:8501 -v {base}:/models/facezoo -e MODEL_NAME=facezoo "
-            "tensorflow/serving"
+            f"  docker run -p 8500:8500 -p 8501:8501 -v {base}:{MODELS_DIR} tensorflow/serving "
+            + " ".join(server_flags())
         )
     return "\n".join(lines)
 

@@ -362,8 +362,10 @@ class TestWiring:
         evaluator = by_id["Evaluator"].inputs
         assert evaluator["uncurated_model"] is first.outputs["model"]
         assert evaluator["baseline_model"] == LatestBlessedModel(model, (first.outputs["model"],))
-        for name in ("Evaluator", "InfraValidator", "Pusher", "ModelCardGen"):
+        for name in ("Evaluator", "InfraValidator", "ModelCardGen"):
             assert by_id[name].inputs["model"] is model
+        stamped = by_id["InfraValidator"].outputs["blessing"]
+        assert by_id["Pusher"].inputs["infra_blessing"] is stamped
         assert by_id["ModelCardGen"].inputs["plan"] is curator.outputs["plan"]
         assert by_id["ModelCardGen"].inputs["model_run"] is second.outputs["model_run"]
 

@@ -8,10 +8,14 @@ import pytest
 
 from facezoo import evaluation
 from facezoo.data.dataset import image_dataset
-from facezoo.data.examples import encode_example
-from facezoo.data.records import RecordWriter
+from facezoo.data.examples import encode_example, parse_example
+from facezoo.data.pairs import pair_indices
+from facezoo.data.records import RecordWriter, read_records
 from facezoo.data.schema import FaceRecord
+from facezoo.evaluation.picture_slices import measure, sort_into_thirds
+from facezoo.evaluation.scores import score_pairs
 from facezoo.models import FaceModel, model_fingerprint
+from facezoo.ops import uniform_scale
 from pipelines import embedding, holdout
 from pipelines.artifacts import Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Channel, ComponentError, Context
@@ -117,6 +121,37 @@ def test_blesses_what_beats_pixels_and_the_untrained_network(evaluated):
         "good",
         "",
     )
+
+
+def test_slices_are_those_of_the_pictures_at_one_threshold(compared, examples, worse):
+    found = read(compared[0], "metrics.json")
+    model = FaceModel.from_preset(worse.uri)
+    dataset = image_dataset(examples.shards("eval"), model.preprocessing, batch_size=7)
+    embedding, label = evaluation.embed_dataset(model, dataset)
+    records = [one for shard in examples.shards("eval") for one in read_records(shard)]
+    encoded = [parse_example(one).encoded for one in records]
+    pictures = evaluation.decode_batch(encoded, model.preprocessing).numpy()
+    slices = sort_into_thirds(
+        np.array([measure(one) for one in pictures]), np.concatenate(pair_indices(label))
+    )
+    pairs, points = score_pairs(embedding, label), found["model"]["operating_points"]
+    assert found["slice_point"] == points[-1]["name"]
+    assert len(found["slices"]) == 9
+    for row in found["slices"]:
+        part = slices[row["slice"]] == row["value"]
+        accepted = pairs.distance[part] <= points[-1]["threshold"] + 1e-6
+        same = pairs.same[part]
+        assert (row["num_genuine"], row["num_impostor"]) == (same.sum(), (~same).sum())
+        assert row["val"] == pytest.approx(accepted[same].mean())
+        assert row["far"] == pytest.approx(accepted[~same].mean())
+
+
+def test_one_byte_per_number_is_priced_at_the_scale_of_the_exported_model(compared):
+    found = read(compared[0], "metrics.json")
+    (row,) = found["quantization"]
+    assert (row["bytes"], row["scale"]) == (2, uniform_scale(2))
+    assert row["auc_float"] == pytest.approx(found["model"]["auc"])
+    assert row["auc_bytes"] == pytest.approx(row["auc_float"], abs=0.02)
 
 
 def test_scores_are_those_of_the_images_as_training_reads_them(compared, examples, good, worse):

@@ -30,14 +30,19 @@ from pipelines.artifacts import (
 )
 from pipelines.component import Channel, ComponentError, Context
 from pipelines.components.model_card_gen import ModelCardGen
-from tests.card_inputs import PEOPLE, write_evaluation, write_json, write_statistics
+from tests.card_inputs import (
+    PEOPLE,
+    edit,
+    front_matter,
+    numbers,
+    table,
+    write_evaluation,
+    write_inputs,
+    write_json,
+    written,
+)
 
 FILES = ["README.md", "card.json", "distances.png", "model.keras", "preset.json", "roc.png"]
-HISTORY = [
-    {"stage": "margin", "step": 10, "loss": 3.25, "class_accuracy": 0.125, "learning_rate": 1e-3},
-    {"stage": "margin", "step": 20, "loss": 1.5, "class_accuracy": 0.75, "learning_rate": 1e-4},
-    {"stage": "later", "step": 25, "loss": 0.0625, "learning_rate": 1e-4},
-]
 
 
 @pytest.fixture(scope="module")
@@ -51,23 +56,7 @@ def model():
 @pytest.fixture(scope="module")
 def made(model, tmp_path_factory):
     """The artifacts of a run, made once; `inputs` lends each test a copy."""
-    folder = tmp_path_factory.mktemp("made")
-    made = {}
-    for key, artifact_type in ModelCardGen.INPUTS.items():
-        (folder / key).mkdir()
-        made[key] = artifact_type(folder / key)
-    model.save_preset(made["model"].uri)
-    write_json(made["model_run"].uri / "history.json", HISTORY)
-    write_evaluation(made["evaluation"].uri, model)
-    made["model_blessing"].properties = {"blessed": 1}
-    made["pushed_model"].properties = {"pushed": 1, "pushed_version": "3"}
-    examples = made["transformed_examples"].uri
-    write_json(examples / "counts.json", {"found": 21, "train": 7, "eval": 13, "quarantined": 1})
-    write_json(examples / "dataset_info.json", {"name": "orl", "version": "1.0.0"})
-    write_statistics(made["statistics"])
-    for artifact in made.values():
-        artifact.write_sidecar()
-    return made
+    return write_inputs(tmp_path_factory.mktemp("made"), ModelCardGen.INPUTS, model)
 
 
 @pytest.fixture
@@ -92,12 +81,6 @@ def folders(inputs):
     return {key: artifact.uri for key, artifact in inputs.items()}
 
 
-def edit(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    write_json(path, content)
-
-
 @pytest.fixture(scope="module")
 def made_card(made, tmp_path_factory):
     return run(made, tmp_path_factory.mktemp("made_card") / "card")[0]
@@ -106,19 +89,6 @@ def made_card(made, tmp_path_factory):
 @pytest.fixture
 def card(made_card, tmp_path):
     return shutil.copytree(made_card, tmp_path / "card")
-
-
-def table(text, header):
-    """The rows of the table under a header, cells stripped."""
-    lines = iter(text.splitlines())
-    assert any(line == header for line in lines), f"no table {header}"
-    next(lines)
-    rows = []
-    for line in lines:
-        if not line.startswith("|"):
-            return rows
-        rows.append([cell.strip() for cell in line.strip("|").split("|")])
-    return rows
 
 
 class TestFolder:
@@ -207,6 +177,16 @@ class TestNumbers:
                 "model/auc",
             ),
             (
+                "evaluation/metrics.json",
+                lambda content: content["slices"][3].update(val=0.5),
+                "slice/3/val",
+            ),
+            (
+                "evaluation/metrics.json",
+                lambda content: content["quantization"][0]["val"][0].update(val_bytes=0.5),
+                "quantization/0/far_1e-2/val_bytes",
+            ),
+            (
                 "evaluation/thresholds.json",
                 lambda content: content["operating_points"][2].update(threshold=0.1),
                 "threshold/far_1e-2/threshold",
@@ -241,6 +221,11 @@ class TestNumbers:
         found = model_card.differences(card, folders(inputs))
         assert any(one.startswith("num_parameters is") for one in found)
 
+    def test_another_exported_model_is_found(self, card, inputs):
+        (inputs["model"].uri / "Format-Serving" / "more").write_bytes(b"x")
+        (one,) = model_card.differences(card, folders(inputs))
+        assert one.startswith("saved_model_bytes is 1123456, but")
+
     def test_parameters_are_those_of_the_network_that_is_served(self, card, model):
         num_head = model.head.count_params()
         expected = sum(part.count_params() for part in (model.backbone, model.embedding))
@@ -250,27 +235,36 @@ class TestNumbers:
         assert f"have {expected:,} parameters" in (card / "README.md").read_text()
 
 
-def numbers(text):
-    return re.findall(r"\d+(?:[.,]\d+)*(?:e-?\d+)?", text)
-
-
-def written(value):
-    """The ways in which a card may write a value."""
-    if isinstance(value, bool) or value is None:
-        return set()
-    if isinstance(value, int | float):
-        forms = [str(value), f"{value:.4f}", f"{value:.5g}", f"{value:.0f}"]
-        return set(numbers(" ".join([*forms, f"{value:,}"])))
-    return set(numbers(json.dumps(value)))
-
-
 class TestText:
+    def test_front_matter_is_what_the_hub_reads(self, card):
+        front = front_matter(card)
+        kinds = {key: type(value) for key, value in front.items()}
+        texts = dict.fromkeys(("library_name", "pipeline_tag", "license", "license_name"), str)
+        assert kinds == {**texts, "tags": list, "model-index": list}
+        assert (front["library_name"], front["license"]) == ("keras", "other")
+        assert front["tags"][0] == "face-recognition" and front["tags"][-1] == "mobilefacenet"
+        ((name, (result,)),) = (tuple(one.values()) for one in front["model-index"])
+        assert isinstance(name, str) and list(result) == ["task", "dataset", "metrics"]
+        assert result["task"]["type"] == "face-verification"
+        assert set(result["dataset"]) == {"type", "name", "split"}
+        for metric in result["metrics"]:
+            assert {key: type(value) for key, value in metric.items()} == {
+                "type": str,
+                "name": str,
+                "value": float,
+            }
+
+    def test_a_data_set_of_any_name_stays_text(self, inputs, tmp_path):
+        def rename(content):
+            content.update(name="no: [1]")
+
+        edit(inputs["transformed_examples"].uri / "dataset_info.json", rename)
+        card, _ = run(inputs, tmp_path / "card")
+        (result,) = front_matter(card)["model-index"][0]["results"]
+        assert result["dataset"]["name"] == "no: [1]"
+
     def test_front_matter_holds_exact_scores(self, card, inputs):
-        yaml = pytest.importorskip("yaml")
-        text = (card / "README.md").read_text()
-        assert text.startswith("---\n")
-        front = yaml.safe_load(text.split("---\n")[1])
-        (result,) = front["model-index"][0]["results"]
+        (result,) = front_matter(card)["model-index"][0]["results"]
         found = {metric["type"]: metric["value"] for metric in result["metrics"]}
         scores = json.loads((inputs["evaluation"].uri / "metrics.json").read_text())["model"]
         assert found["roc_auc"] == scores["auc"]
@@ -303,6 +297,36 @@ class TestText:
             assert row[3] == f"{score['accuracy']:.4f} ± {score['accuracy_standard_error']:.4f}"
             assert row[4] == f"{score['val_at_far_1e-2']:.4f} [{low:.4f}, {high:.4f}]"
             assert row[5] == "not measured", "too few impostor pairs"
+
+    def test_slice_table(self, card, inputs):
+        text = (card / "README.md").read_text()
+        rows = table(text, "| Pairs | Genuine | Impostor | AUC | VAL | FAR |")
+        scores = json.loads((inputs["evaluation"].uri / "metrics.json").read_text())
+        assert len(rows) == len(scores["slices"]) == 9
+        for row, one in zip(rows, scores["slices"], strict=True):
+            assert row[0] == f"{one['slice']}: {one['value']}"
+            assert row[1:3] == [f"{one['num_genuine']:,}", f"{one['num_impostor']:,}"]
+            for cell, score in zip(row[3:], ("auc", "val", "far"), strict=True):
+                low, high = one[f"{score}_interval"]
+                assert cell == f"{one[score]:.4f} [{low:.4f}, {high:.4f}]"
+        assert f"`{scores['slice_point']}` for all pairs" in text
+
+    def test_byte_table(self, card, inputs):
+        header = (
+            "| Numbers | AUC, 4 bytes each | AUC, 1 byte each "
+            "| VAL@FAR 1e-2, 4 bytes each | VAL@FAR 1e-2, 1 byte each |"
+        )
+        (row,) = table((card / "README.md").read_text(), header)
+        scores = json.loads((inputs["evaluation"].uri / "metrics.json").read_text())
+        (one,) = scores["quantization"]
+        found = [one["auc_float"], one["auc_bytes"]]
+        found += [one["val"][0][name] for name in ("val_float", "val_bytes")]
+        assert row == [str(one["bytes"]), *(f"{value:.4f}" for value in found)]
+
+    def test_sizes_are_those_of_the_files(self, card, inputs):
+        keras_size = (inputs["model"].uri / "model.keras").stat().st_size
+        row = f"| Size | 1.1 MB as SavedModel, {keras_size / 1e6:.1f} MB as model.keras |"
+        assert row in (card / "README.md").read_text()
 
     def test_threshold_table(self, card, inputs):
         rows = table(

@@ -37,7 +37,7 @@ def results(folder, blessed=True, skipped=False, applied=0):
     }
     (folder / "metrics.json").write_text(json.dumps(content))
     (folder / "curation.json").write_text(json.dumps(CURATION))
-    properties = {"pushed": 1, "pushed_version": "3"} if blessed else {"pushed": 0}
+    properties = {"pushed": 1, "pushed_destination": "faces/3"} if blessed else {"pushed": 0}
     outputs = {
         "Curator": {"plan": CurationPlan(folder, {"applied": applied})},
         "Evaluator": {"evaluation": ModelEvaluation(folder)},
@@ -63,7 +63,7 @@ def test_the_summary_holds_the_promised_keys(tmp_path):
     made = summary.summarize(results(tmp_path), Path("serving"), 9.876)
     assert {"model", "serving", "card", "metrics", "counts", "seconds"} <= set(made)
     assert made["metrics"] == {**SCORES, "pixel_auc": 0.99, "untrained_auc": 0.99}
-    assert made["serving"] == "serving/3"
+    assert made["serving"] == "serving/faces/3"
     assert made["seconds"] == {
         **{name: 1.23 for name in ("Curator", "Evaluator", "Pusher", "ModelCardGen")},
         "total": 9.88,
@@ -75,7 +75,7 @@ def test_the_closing_text_says_what_where_and_what_next(tmp_path):
     text = summary.closing_text(results(tmp_path), made, tmp_path)
     assert "4 of 4 steps ran, 9.9 s" in text and "trained model       0.9900  0.0500" in text
     assert "tensorboard --logdir" in text and "facezoo verify A.jpg B.jpg" in text
-    assert f"-v {(tmp_path / 'serving').resolve()}:/models/facezoo" in text
+    assert f"-v {(tmp_path / 'serving').resolve()}:/models tensorflow/serving --model_c" in text
 
 
 def test_the_closing_text_says_what_curation_found_and_how_to_apply_it(tmp_path):
@@ -166,9 +166,9 @@ def test_the_whole_pipeline_and_nothing_the_second_time(tmp_path):
     assert made["counts"]["ExampleGen"]["train_identities"] == 30
     assert made["counts"]["ExampleGen"]["eval_identities"] == 10
     assert Path(made["model"]).is_file() and Path(made["card"]).is_file()
-    assert 0 < made["metrics"]["pixel_auc"] < 1 and len(made["seconds"]) == 12
+    assert 0 < made["metrics"]["pixel_auc"] < 1 and len(made["seconds"]) == 13
     second = run("--runner=DirectRunner", "--config=smoke", f"--pipeline_root={tmp_path}")
-    assert second.stdout.count("unchanged\n") == 11 and "Nothing to do" in second.stdout
+    assert second.stdout.count("unchanged\n") == 12 and "Nothing to do" in second.stdout
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from facezoo.evaluation.picture_slices import picture_slices
 from facezoo.evaluation.robustness import robustness_tables, truncate
 from facezoo.evaluation.scored_pairs import ScoredPairs
 from facezoo.evaluation.system import System, baseline_system, embed_pictures
-from facezoo.evaluation.verification_report import ReportOptions, report_system
+from facezoo.evaluation.verification_report import ReportOptions, report_system, score_slices
 from facezoo.protocols import Protocol
 
 _OPTIONS = ReportOptions(far_targets=(0.1, 1e-3), num_resamples=50)
@@ -81,6 +81,14 @@ def test_val_is_refused_where_the_pairs_are_too_few_and_given_where_told(pairs):
     assert point["far"] == 0.0
 
 
+def test_every_pair_of_a_slice_keeps_its_own_threshold(pairs):
+    is_late = np.arange(len(pairs.same)) >= 100
+    slices = {"hat": np.where(is_late, "late", "early")}
+    early, late = score_slices(pairs, slices, np.where(is_late, 4.0, 0.0), _OPTIONS)
+    assert (early["val"], early["far"], late["val"], late["far"]) == (0.0, 0.0, 1.0, 1.0)
+    assert early["val_interval"] == (0.0, 0.0) and late["far_interval"] == (1.0, 1.0)
+
+
 def test_slices_add_up_and_are_scored_by_themselves(pairs, fold):
     slices = {"hat": np.where(np.arange(len(fold)) < 100, "hat", "no hat")}
     found = report_system(pairs, fold, slices=slices, options=_OPTIONS)
@@ -90,6 +98,10 @@ def test_slices_add_up_and_are_scored_by_themselves(pairs, fold):
     part = pairs.same[:100]
     assert hat["auc"] == metrics.auc(pairs.distance[:100][part], pairs.distance[:100][~part])
     total = sum(one["val"] * one["num_genuine"] for one in (hat, no_hat))
+    for one in (hat, no_hat):
+        for score in ("auc", "val", "far"):
+            low, high = one[f"{score}_interval"]
+            assert low <= one[score] <= high and low < high
     # With folds of equal size, VAL at each fold's own threshold adds up to that of all.
     by_fold = metrics.fold_accuracy(pairs.distance, pairs.same, fold)
     assert total / pairs.same.sum() == pytest.approx(by_fold.val.mean())

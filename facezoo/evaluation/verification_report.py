@@ -98,12 +98,34 @@ def report_system(
             _val_at_far(pairs, target, resampled["val_at_far_intervals"], options)
             for target in options.far_targets
         ],
-        "slices": [
-            _slice(pairs, name, value, values == value, threshold, options)
-            for name, values in (slices or {}).items()
-            for value in np.unique(values)
-        ],
+        "slices": score_slices(pairs, slices or {}, threshold, options),
     }
+
+
+def score_slices(
+    pairs: ScoredPairs,
+    slices: Mapping[str, NDArray[np.str_]],
+    threshold: float | NDArray[np.float64] | None = None,
+    options: ReportOptions = DEFAULT_OPTIONS,
+) -> list[Report]:
+    """Scores pairs of equal text by themselves.
+
+    Args:
+        pairs: All of them.
+        slices: Text [P] by name.
+        threshold: Of the VAL and FAR of every slice: one, or one per pair; None for neither.
+        options: How the intervals are made.
+
+    Returns:
+        For every text of every name: `slice` and `value`, `num_genuine`, `num_impostor`, `auc`,
+        `val` and `far` and their intervals by resampling people, None where a kind of pair or the
+        threshold is missing, or where people do not suffice.
+    """
+    return [
+        _slice(pairs, name, value, values == value, threshold, options)
+        for name, values in slices.items()
+        for value in np.unique(values)
+    ]
 
 
 def _accuracy(
@@ -171,17 +193,19 @@ def _slice(
     options: ReportOptions,
 ) -> Report:
     part = ScoredPairs(pairs.distance[chosen], pairs.same[chosen], pairs.person[chosen])
+    if threshold is not None:
+        threshold = np.broadcast_to(threshold, len(chosen))[chosen]
     num_genuine, num_impostor = int(part.same.sum()), int((~part.same).sum())
     found: Report = {"slice": name, "value": str(value)}
     found |= {"num_genuine": num_genuine, "num_impostor": num_impostor}
-    found |= dict.fromkeys(("auc", "auc_interval", "val", "far"))
+    for score in ("auc", "val", "far"):
+        found |= {score: None, f"{score}_interval": None}
     if num_genuine and num_impostor:
         found["auc"] = metrics.auc(part.genuine, part.impostor)
-        found["auc_interval"] = resample(
-            part, num_resamples=options.num_resamples, confidence=options.confidence
-        )["auc_interval"]
+        resampled = resample(part, (), threshold, options.num_resamples, options.confidence)
+        found |= {key: resampled[key] for key in found if key in resampled}
     if threshold is not None:
-        accepted = part.distance <= np.broadcast_to(threshold, len(chosen))[chosen]
+        accepted = part.distance <= threshold
         for rate, kind in (("val", part.same), ("far", ~part.same)):
             found[rate] = float(accepted[kind].mean()) if kind.any() else None
     return found

@@ -16,7 +16,17 @@ from facezoo.data.records import read_records
 from facezoo.models import FaceModel, model_fingerprint
 from pipelines.artifacts import Artifact, Examples, Model, ModelBlessing, ModelEvaluation
 from pipelines.component import Component, ComponentError, Context, Counts
-from pipelines.embedding import BASELINE, MODEL, NAMES, UNCURATED, EmbedBatch, embed_shards
+from pipelines.embedding import (
+    BASELINE,
+    MEASURED,
+    MODEL,
+    NAMES,
+    UNCURATED,
+    EmbedBatch,
+    check_finite,
+    embed_shards,
+)
+from pipelines.evaluation_breakdown import break_down
 from pipelines.evaluation_pictures import write_pictures
 from pipelines.holdout import check_holdout, score_holdout
 from pipelines.json_files import write_json
@@ -137,16 +147,6 @@ def _compare(own: float, name: str, rival: float) -> tuple[bool, str]:
     return beaten, f"AUC {own:.4f} {words[beaten]} {rival:.4f} of the {NAMES[name]}"
 
 
-def check_finite(embeddings: Mapping[str, NDArray]) -> None:
-    """Raises ComponentError where embeddings are no numbers."""
-    for name, embedding in embeddings.items():
-        if not np.isfinite(embedding).all():
-            raise ComponentError(
-                f"The embeddings of the {NAMES[name]} are not finite: its training has diverged. "
-                "Train it with a lower learning rate."
-            )
-
-
 def bless(
     blessing: Artifact, verdict: Mapping[str, Any], model: Model, baseline: Model | None
 ) -> None:
@@ -172,7 +172,9 @@ class Evaluator(Component):
     Outputs:
         evaluation: `metrics.json`, `thresholds.json`, `roc.png`, `distances.png`, and
             `tensorboard/` with one run for each of the model, raw pixels, the untrained network,
-            the model before curation and the last blessed model. With `num_splits` also
+            the model before curation and the last blessed model. Of the model `metrics.json` also
+            has `slices`, by brightness, contrast and sharpness of the pictures, and
+            `quantization`, what one byte per number costs. With `num_splits` also
             `holdout.json`: of each of them the VAL at FAR 1e-3 on all pairs of each split, the
             mean and its standard error.
         blessing: `BLESSED` or `NOT_BLESSED`, an empty file; the properties `blessed` (1 or 0),
@@ -210,6 +212,7 @@ class Evaluator(Component):
         folder = outputs["evaluation"].uri
         embed = EmbedBatch(str(model.uri), {name: str(one.uri) for name, one in others.items()})
         embeddings, label = embed_shards(shards, embed, params.batch_size, folder, context)
+        measured = embeddings.pop(MEASURED)
         check_finite(embeddings)
         scores = {
             name: evaluation.evaluate_embedding(embeddings[name], label, params.num_folds)
@@ -219,7 +222,8 @@ class Evaluator(Component):
         counts = count_pairs(label)
         verdict = {"blessed": blessed, "reasons": reasons}
         absent = dict.fromkeys(self.OPTIONAL_INPUTS)
-        write_json(folder / "metrics.json", {**absent, **scores, **counts, **verdict})
+        details = break_down(embeddings[MODEL], label, measured, scores[MODEL])
+        write_json(folder / "metrics.json", {**absent, **scores, **counts, **verdict, **details})
         facts = {**counts, "split": params.split, "datasets": datasets}
         table = evaluation.table_of_halves(
             embeddings[MODEL], label, bound_to(candidate), SOURCE.format(**facts)

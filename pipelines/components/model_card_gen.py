@@ -86,7 +86,8 @@ class ModelCardGen(Component):
 
     Guarantees:
         Deterministic. Every number is read from an input, none is computed or typed, save the
-        parameters, counted in `model.keras`. A report that lacks one stops the run. A model that
+        parameters, counted in `model.keras`, and the sizes of files. A report that lacks one stops
+        the run. A model that
         was not blessed gets a card that says so. No date, no path, no photograph, nobody's name.
     """
 

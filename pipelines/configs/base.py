@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from pipelines.components.bulk_inferrer import BulkInferrer
 from pipelines.components.curator import Curator
 from pipelines.components.evaluator import Evaluator
 from pipelines.components.example_gen import ExampleGen
@@ -29,4 +30,5 @@ class PipelineConfig:
     evaluator: Evaluator.Params = field(default_factory=Evaluator.Params)
     infra_validator: InfraValidator.Params = field(default_factory=InfraValidator.Params)
     pusher: Pusher.Params = field(default_factory=Pusher.Params)
+    bulk_inferrer: BulkInferrer.Params = field(default_factory=BulkInferrer.Params)
     model_card_gen: ModelCardGen.Params = field(default_factory=ModelCardGen.Params)
