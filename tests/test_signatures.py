@@ -13,6 +13,7 @@ from facezoo import presets, serving, thresholds
 from facezoo.data import decode_safely
 from facezoo.data.decode_safely import decode_upright, map_valid
 from facezoo.data.images import decode_rgb
+from facezoo.data.preprocessing import Preprocessing
 from facezoo.models import model_fingerprint
 from facezoo.ops import uniform_scale
 from facezoo.serving.facts import Facts
@@ -163,6 +164,21 @@ class TestRows:
         signatures = Signatures(freeze(model), model.preprocessing, facts)
         found = signatures.embed_image(tf.zeros([0, 9, 8, 3], tf.uint8))
         assert found["embedding"].shape == (0, DIM)
+
+    def test_a_batch_of_none_before_a_convolution_without_padding(self):
+        """TensorFlow would fuse a padding with it, and leave out that of the rows."""
+        kernel = [tf.ones([3, 3, 3, DIM]), tf.ones([1, 1, DIM, DIM])]
+
+        def network(image):
+            first = tf.nn.relu(tf.nn.conv2d(image, kernel[0], 2, "VALID") + 1.0)
+            last = tf.nn.relu(tf.nn.conv2d(first, kernel[1], 1, "VALID") + 1.0)
+            return {"embedding": tf.reduce_mean(last, [1, 2]), "norm": last[:, 0, 0, 0]}
+
+        facts = Facts("x", "model", "preprocessing", "none", byte_scale=0.01)
+        embed = tf.function(Signatures(network, Preprocessing(9, 9), facts).embed_image)
+        for num_rows in (0, 2):
+            pixels = tf.zeros([num_rows, 12, 10, 3], tf.uint8)
+            assert embed(pixels)["embedding"].shape == (num_rows, DIM)
 
     def test_rows_keep_their_places(self):
         rows = tf.range(100)

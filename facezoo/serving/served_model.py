@@ -1,7 +1,7 @@
 """Opens an exported model without a server, and without any of its classes."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ class ServedModel:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._signatures = _load(folder)
+        # Held as a whole: TensorFlow's signatures do not hold what they refer to.
+        self._module = _load(folder)
         answer = self._ask(INFO, IGNORED, tf.constant([""]))
         preset = Path(folder, EXTRA_DIR, PRESET_FILE)
         self.info: dict[str, Any] = {name: _plain(values[0]) for name, values in answer.items()}
@@ -67,7 +68,7 @@ class ServedModel:
         return self.info[facts.MODEL]
 
     def _ask(self, signature: str, name: str, value: tf.Tensor) -> dict[str, np.ndarray]:
-        answer = self._signatures[signature](**{name: value})
+        answer = self._module.signatures[signature](**{name: value})
         return {name: values.numpy() for name, values in answer.items()}
 
 
@@ -76,11 +77,10 @@ def load(folder: Path) -> ServedModel:
     return ServedModel(folder)
 
 
-def _load(folder: Path) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
-    """Loads a SavedModel; returns its signatures by name."""
+def _load(folder: Path) -> Any:
+    """Loads a SavedModel and checks that it has the signatures of this version."""
     try:
-        # Only what is referred to stays alive.
-        signatures = dict(tf.saved_model.load(str(folder)).signatures)
+        module = tf.saved_model.load(str(folder))
     # To TensorFlow, weights that are cut off are an IndexError.
     except (OSError, IndexError, tf.errors.OpError) as error:
         why, *_ = str(error).split("\n")
@@ -89,6 +89,7 @@ def _load(folder: Path) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
             "Give a folder with a saved_model.pb, such as the pipeline's <serving dir>/facezoo/1, "
             "and copy it whole."
         ) from error
+    signatures = module.signatures
     if EMBED_IMAGE not in signatures:
         raise ValueError(
             f"{folder} is not a SavedModel of facezoo: it has no signature {EMBED_IMAGE!r}. "
@@ -99,7 +100,7 @@ def _load(folder: Path) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
             f"{folder} was exported by an older version of facezoo: it has no signature {INFO!r}. "
             "Export the model again, with `python -m facezoo export` or the pipeline's Trainer."
         )
-    return signatures
+    return module
 
 
 def _plain(value: Any) -> str | float:

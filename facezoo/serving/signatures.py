@@ -189,10 +189,12 @@ class Signatures:
         return _where_valid(self._embed(image), valid)
 
     def _embed(self, image: tf.Tensor) -> Answer:
-        # Kernels of oneDNN fail on a batch of none.
+        # Kernels of oneDNN fail on a batch of none. No tf.pad: where a convolution comes next,
+        # TensorFlow makes one operation of the two, which pads rows and columns only.
         num_rows = tf.shape(image)[0]
         is_empty = tf.cast(num_rows == 0, tf.int32)
-        answer = self.network(tf.pad(image, [[0, is_empty], [0, 0], [0, 0], [0, 0]]))
+        one_more = tf.zeros([is_empty, *self.preprocessing.image_shape], image.dtype)
+        answer = self.network(tf.concat([image, one_more], axis=0))
         return {name: values[:num_rows] for name, values in answer.items()}
 
 

@@ -16,7 +16,7 @@ _BASE64 = "b64"
 
 
 class RestClient(Client):
-    """Asks by REST; needs nothing but NumPy.
+    """Asks by REST, with the standard library alone.
 
     Args:
         address: Such as `"http://localhost:8501"`.
