@@ -189,6 +189,7 @@ def test_flip_scales_and_crop_change_the_scores_and_are_named(flags, evaluated, 
     assert report["systems"]["model"]["auc"] != read(evaluated)["systems"]["model"]["auc"]
 
 
+@pytest.mark.slow
 def test_robustness(flags, tmp_path):
     assert main([*flags, "--robustness", f"--out={tmp_path}", "--baselines="]) == 0
     tables = {table["name"]: table for table in read(tmp_path)["robustness"]}

@@ -74,6 +74,7 @@ class TestMobileFaceNet:
         expected = foreign_networks.mobilefacenet_pytorch(arrays, channels_first(images))
         np.testing.assert_allclose(embed(model, images), expected, **CLOSE)
 
+    @pytest.mark.slow
     def test_mxnet_arrays(self):
         path = real_weights(Y1)
         model = conversion.convert_weights(path)

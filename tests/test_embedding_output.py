@@ -84,6 +84,7 @@ def test_statistics_follow_in_training():
         assert np.abs(old - new.numpy()).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_a_fixed_gamma_does_not_move():
     for batch_norm, moves in (("fixed", False), (True, True)):
         model = facezoo.create_model("nn1", 4, embedding={"batch_norm": batch_norm}, **TINY)
